@@ -1,0 +1,94 @@
+"""From a face in a frame to the input of the classifier: the one place where that happens.
+
+The trainer and the daemon both come through here, so what the network was trained on is what it sees. A model
+takes int8 with scale 1/255 and zero point -128: gray value g stands for the real number g / 255, and g becomes
+the int8 input g - 128, which is one XOR of the sign bit.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_fer.records import Box, GrayImage
+
+Size: TypeAlias = tuple[int, int]
+"""Height and width in pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class CropMargin:
+    """How a detector's box becomes a square crop framed like the training pictures.
+
+    Attributes:
+        scale: side of the square over the mean of the box's width and height.
+        shift_y: how far the square's centre lies below the box's, in sides of the square.
+    """
+
+    scale: float
+    shift_y: float
+
+
+def crop_face(pixels: GrayImage, box: Box, margin: CropMargin, size: Size) -> GrayImage:
+    """Cut a face out of a frame and scale it to the classifier's input size.
+
+    What lies beyond the frame's border is filled with its nearest pixel.
+
+    Args:
+        pixels: the frame, uint8 (height, width).
+        box: the face, in pixels of the frame; it may reach beyond the border.
+        margin: the framing of the detector that found the box.
+        size: height and width of the crop.
+
+    Returns:
+        uint8 of shape `size`, a copy.
+    """
+    side = max(2, round(margin.scale * (box.w + box.h) / 2))
+    centre_x, centre_y = box.centre
+    left = round(centre_x - side / 2)
+    top = round(centre_y + margin.shift_y * side - side / 2)
+    height, width = pixels.shape
+    inner = pixels[max(top, 0) : max(top + side, 1), max(left, 0) : max(left + side, 1)]
+    if inner.shape != (side, side):
+        if inner.size == 0:  # wholly outside, right or below
+            inner = pixels[-1:, -1:]
+        above, before = min(max(-top, 0), side - 1), min(max(-left, 0), side - 1)
+        below = side - above - inner.shape[0]
+        after = side - before - inner.shape[1]
+        inner = cv2.copyMakeBorder(inner, above, below, before, after, cv2.BORDER_REPLICATE)
+    return resize_face(inner, size)
+
+
+def resize_face(pixels: GrayImage, size: Size) -> GrayImage:
+    """Scale a picture that already is a face crop to the classifier's input size.
+
+    Area averaging when it shrinks (no aliasing), bilinear when it grows.
+
+    Args:
+        pixels: uint8 (height, width).
+        size: height and width wanted.
+
+    Returns:
+        uint8 of shape `size`, C-contiguous; a copy unless it has that size and layout already.
+    """
+    height, width = size
+    if pixels.shape == size:
+        return np.ascontiguousarray(pixels)
+    shrinks = pixels.shape[0] > height or pixels.shape[1] > width
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.resize(pixels, (width, height), interpolation=interpolation).astype(np.uint8, copy=False)
+
+
+def to_model_input(crop: GrayImage) -> NDArray[np.int8]:
+    """Turn uint8 crops into the int8 input of a model.
+
+    Args:
+        crop: uint8, shape (height, width) or (n, height, width).
+
+    Returns:
+        int8, shape (1, height, width, 1) or (n, height, width, 1).
+    """
+    batch = crop if crop.ndim == 3 else crop[np.newaxis]
+    return np.bitwise_xor(batch, 0x80).view(np.int8)[..., np.newaxis]

@@ -1,0 +1,1 @@
+"""From Keras models to int8 TFLite models with their cards."""

@@ -1,0 +1,1 @@
+"""The host-side trainer: data sets in, Keras models out."""
