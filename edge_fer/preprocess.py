@@ -49,7 +49,6 @@ def crop_face(pixels: GrayImage, box: Box, margin: CropMargin, size: Size) -> Gr
     centre_x, centre_y = box.centre
     left = round(centre_x - side / 2)
     top = round(centre_y + margin.shift_y * side - side / 2)
-    height, width = pixels.shape
     inner = pixels[max(top, 0) : max(top + side, 1), max(left, 0) : max(left + side, 1)]
     if inner.shape != (side, side):
         if inner.size == 0:  # wholly outside, right or below
@@ -57,7 +56,7 @@ def crop_face(pixels: GrayImage, box: Box, margin: CropMargin, size: Size) -> Gr
         above, before = min(max(-top, 0), side - 1), min(max(-left, 0), side - 1)
         below = side - above - inner.shape[0]
         after = side - before - inner.shape[1]
-        inner = cv2.copyMakeBorder(inner, above, below, before, after, cv2.BORDER_REPLICATE)
+        inner = np.pad(inner, ((above, below), (before, after)), mode="edge")
     return resize_face(inner, size)
 
 

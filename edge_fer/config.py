@@ -1,0 +1,179 @@
+"""Every option of the daemon: its name, type, range, default and meaning, declared once.
+
+The annotated `configs/edge-fer.yaml`, the JSON Schema for editors and the sentences of `configfile` all follow
+from these fields; a test keeps the YAML equal to them.
+"""
+
+import re
+import socket
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints, model_validator
+
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+Share = Annotated[float, Field(ge=0, le=1)]
+TopicLevel = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Topic = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$", max_length=200)]
+
+
+def default_device() -> str:
+    """The host's name, reduced to what a topic level may hold."""
+    return re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname().split(".")[0])[:64] or "edge-fer"
+
+
+def _number_as_text(value: object) -> object:
+    """YAML reads `5` as a number; the version's name is what was meant."""
+    return str(value) if type(value) is int else value
+
+
+class Section(BaseModel):
+    """A block of options: unknown keys are refused, values are never changed after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+
+class CameraConfig(Section):
+    """Where the pictures come from."""
+
+    source: Annotated[int, Field(ge=0, le=99)] | Annotated[str, StringConstraints(min_length=1)] = 0
+    """Index, /dev/videoN, picamera2, rtsp://…, http://…, a video file, a folder of images, or pattern."""
+    loop: bool = False
+    """Begin a video file or folder again at its end, instead of ending with exit code 0."""
+    realtime: bool = True
+    """Play a video file or folder at its own pace; false takes every frame as fast as possible."""
+    width: Annotated[int, Field(ge=64, le=8192)] = 640
+    """Width to ask a camera for, in pixels; the log says what it gave."""
+    height: Annotated[int, Field(ge=48, le=8192)] = 480
+    """Height to ask a camera for, in pixels."""
+    fps: Annotated[float, Field(gt=0, le=1000)] = 30.0
+    """Frames per second to ask a camera for, and the pace of a folder of images or the test pattern."""
+    open_timeout_s: Seconds = 10.0
+    """Give up one attempt to open a network stream after so many seconds (it is tried again, for ever)."""
+    stall_timeout_s: Seconds = 5.0
+    """Reopen a camera that gave no new frame for so many seconds."""
+
+
+class DetectorConfig(Section):
+    """How faces are found."""
+
+    kind: Literal["auto", "yunet", "haar"] = "auto"
+    """yunet (`edge-fer models pull`), haar (comes with OpenCV), or auto: yunet if its file is there."""
+    model: str | None = None
+    """Path of the detector's file, if not the installed one."""
+    min_score: Share = 0.75
+    """Faces that YuNet is less sure of are left out; Haar gives no score."""
+    width_px: Annotated[int, Field(ge=80, le=1920)] = 320
+    """Frames wider than this are made so wide for the search: less finds only larger faces, and costs less."""
+
+
+class TrackingConfig(Section):
+    """How a face is followed from frame to frame."""
+
+    min_iou: Share = 0.3
+    """Boxes of two frames that overlap at least so much (intersection over union) are the same face."""
+    memory_s: Seconds = 0.7
+    """A face that is missed keeps its track for so many seconds."""
+
+
+class SmoothingConfig(Section):
+    """How scores of single frames become steady emotions."""
+
+    time_constant_s: Seconds = 0.8
+    """Scores are averaged over about so many seconds, whatever the frame rate."""
+    enter_confidence: Share = 0.5
+    """An emotion is reported once its smoothed score is at least this; until then it is uncertain."""
+    leave_confidence: Share = 0.35
+    """A reported emotion is given up when its smoothed score falls below this."""
+    dwell_s: Annotated[float, Field(ge=0, le=60)] = 0.3
+    """A change must last so many seconds before it is reported."""
+
+    @model_validator(mode="after")
+    def _leave_below_enter(self) -> "SmoothingConfig":
+        if self.leave_confidence > self.enter_confidence:
+            msg = f"leave_confidence {self.leave_confidence} is above enter_confidence {self.enter_confidence}"
+            raise ValueError(f"{msg}; give one that is at most {self.enter_confidence}")
+        return self
+
+
+class TlsConfig(Section):
+    """Encryption of the way to the broker."""
+
+    enabled: bool = False
+    """Speak TLS and check the broker's certificate (port 8883 is usual)."""
+    ca_file: Path | None = Field(default=None, strict=False)
+    """Certificate authority to trust, PEM; null trusts the system's."""
+    cert_file: Path | None = Field(default=None, strict=False)
+    """Client certificate, PEM, for brokers that ask for one."""
+    key_file: Path | None = Field(default=None, strict=False)
+    """The client certificate's private key, PEM, without a passphrase."""
+
+    @model_validator(mode="after")
+    def _cert_and_key(self) -> "TlsConfig":
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file belong together; give both or neither")
+        return self
+
+
+class MqttConfig(Section):
+    """The broker and what is sent to it."""
+
+    enabled: bool = True
+    """Publish over MQTT; false is for `--stdout` or the live page alone."""
+    host: Annotated[str, StringConstraints(min_length=1, max_length=253)] = "localhost"
+    """Name or address of the broker."""
+    port: Annotated[int, Field(ge=1, le=65535)] = 1883
+    """Port of the broker."""
+    username: str | None = None
+    """User name, if the broker asks for one (also: EDGE_FER_MQTT_USERNAME)."""
+    password: SecretStr | None = Field(default=None, strict=False)
+    """Better not here: set EDGE_FER_MQTT_PASSWORD, or systemd's credential mqtt_password."""
+    base_topic: Topic = "edge-fer"
+    """Topics begin with base_topic/device."""
+    protocol: Annotated[Literal["auto", "5", "3.1.1"], BeforeValidator(_number_as_text)] = "auto"
+    """MQTT version; auto speaks 5 and falls back to 3.1.1 where the broker knows no better."""
+    keepalive_s: Annotated[int, Field(ge=5, le=3600)] = 30
+    """The broker declares the daemon offline after one and a half times so many seconds of silence."""
+    heartbeat_s: Seconds = 10.0
+    """The retained emotion is sent on every change, and again after so many seconds without one."""
+    rate_hz: Annotated[float, Field(gt=0, le=1000)] = 5.0
+    """At most so many readings a second of each face on faces/TRACK."""
+    health_s: Seconds = 30.0
+    """Seconds between two health messages."""
+    tls: TlsConfig = TlsConfig()
+
+
+class WebConfig(Section):
+    """The live page."""
+
+    enabled: bool = False
+    """Serve the live page, camera picture included, to browsers on this machine."""
+    host: Literal["127.0.0.1", "::1", "localhost"] = "127.0.0.1"
+    """The page has no login yet, so it is offered to this machine only."""
+    port: Annotated[int, Field(ge=1, le=65535)] = 8080
+    """Port of the page."""
+
+
+class LogConfig(Section):
+    """What the log tells."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe kind of message to write."""
+
+
+class Config(Section):
+    """Everything that `edge-fer run` is told."""
+
+    device: TopicLevel = Field(default_factory=default_device)
+    """Name of this device in topics: letters, digits, _ and -; the default is the host's name."""
+    camera: CameraConfig = CameraConfig()
+    detector: DetectorConfig = DetectorConfig()
+    tracking: TrackingConfig = TrackingConfig()
+    model: Annotated[str, StringConstraints(min_length=1)] = "emotion"
+    """A shipped model's name, or the path of a .tflite with its card (.json) beside it."""
+    threads: Annotated[int, Field(ge=1, le=16)] = 1
+    """CPU threads for the networks; one is fastest for one face on most boards."""
+    smoothing: SmoothingConfig = SmoothingConfig()
+    mqtt: MqttConfig = MqttConfig()
+    web: WebConfig = WebConfig()
+    log: LogConfig = LogConfig()
