@@ -1,0 +1,46 @@
+"""Finding faces in a frame: one interface, one module per detector."""
+
+from pathlib import Path
+from typing import Protocol
+
+from edge_fer.config import DetectorConfig
+from edge_fer.errors import DetectorError
+from edge_fer.model_files import YUNET, installed_path
+from edge_fer.records import Face, Frame
+
+
+class Detector(Protocol):
+    """Finds faces.
+
+    Attributes:
+        name: `yunet` or `haar`; the model's card holds a crop margin under this name.
+    """
+
+    name: str
+
+    def detect(self, frame: Frame) -> list[Face]:
+        """All faces in a frame, in pixels of the frame, the surest first."""
+        ...
+
+
+def open_detector(settings: DetectorConfig) -> Detector:
+    """Make the detector that the configuration asks for.
+
+    Raises:
+        DetectorError: its file is missing or unusable.
+    """
+    yunet_file = Path(settings.model) if settings.model else installed_path(YUNET)
+    kind = settings.kind
+    if kind == "auto":
+        kind = "yunet" if settings.model or yunet_file.is_file() else "haar"
+    if kind == "haar":
+        from edge_fer.detect.haar import Haar  # noqa: PLC0415 - OpenCV is slow to import
+
+        return Haar(model=Path(settings.model) if settings.model else None, width_px=settings.width_px)
+    if not yunet_file.is_file():
+        raise DetectorError(
+            f"detector yunet: there is no {yunet_file}; run `edge-fer models pull`, or set detector.kind to haar"
+        )
+    from edge_fer.detect.yunet import YuNet  # noqa: PLC0415
+
+    return YuNet(model=yunet_file, min_score=settings.min_score, width_px=settings.width_px)

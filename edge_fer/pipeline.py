@@ -1,0 +1,72 @@
+"""One frame's way from pixels to readings: detect, track, classify, smooth."""
+
+from edge_fer.card import Card, find_model, load_model_files
+from edge_fer.classify import Classifier
+from edge_fer.config import Config
+from edge_fer.detect import Detector, open_detector
+from edge_fer.records import Frame, Reading
+from edge_fer.smooth import Smoother
+from edge_fer.stages import Stopwatch
+from edge_fer.tflite import Network
+from edge_fer.track import Tracker
+
+
+class Pipeline:
+    """The steps that a frame goes through, with what they remember from frame to frame."""
+
+    def __init__(
+        self,
+        *,
+        card: Card,
+        detector: Detector,
+        tracker: Tracker,
+        classifier: Classifier,
+        smoother: Smoother,
+        watch: Stopwatch,
+    ) -> None:
+        self.card = card
+        self.detector = detector
+        self.watch = watch
+        self._tracker = tracker
+        self._classifier = classifier
+        self._smoother = smoother
+
+    def process(self, frame: Frame) -> list[Reading]:
+        """Find, follow and judge the faces of a frame; frames come in the order of their times."""
+        watch = self.watch
+        watch.start()
+        faces = self.detector.detect(frame)
+        watch.lap("detect")
+        tracks = self._tracker.update(frame, faces)
+        watch.lap("track")
+        emotions = self._classifier.classify(frame, tracks)
+        watch.lap("classify")
+        readings = self._smoother.update(frame.time_s, tracks, emotions, frame.pixels.shape)
+        watch.lap("smooth")
+        return readings
+
+
+def open_pipeline(config: Config, watch: Stopwatch) -> Pipeline:
+    """Load detector and model as the configuration says.
+
+    Raises:
+        ModelError: the model or its runtime cannot be used.
+        DetectorError: the detector cannot be had.
+    """
+    detector = open_detector(config.detector)
+    card, content = load_model_files(find_model(config.model))
+    smoothing = config.smoothing
+    return Pipeline(
+        card=card,
+        detector=detector,
+        tracker=Tracker(min_iou=config.tracking.min_iou, memory_s=config.tracking.memory_s),
+        classifier=Classifier(Network(content, card, threads=config.threads), card, detector=detector.name),
+        smoother=Smoother(
+            card.labels,
+            time_constant_s=smoothing.time_constant_s,
+            enter_confidence=smoothing.enter_confidence,
+            leave_confidence=smoothing.leave_confidence,
+            dwell_s=smoothing.dwell_s,
+        ),
+        watch=watch,
+    )
