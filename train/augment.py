@@ -1,0 +1,114 @@
+"""Augmentation of whole batches as tensor operations, the same under every Keras backend.
+
+The random numbers are drawn by NumPy from a generator that the caller seeds per step, so a resumed run sees
+the very same views; the pixels are moved by Keras operations on the whole batch at once.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from .recipe import Augmentation
+
+
+@dataclass(frozen=True, slots=True)
+class Mixing:
+    """How the samples of a batch were blended: `weight * own + (1 - weight) * partner`.
+
+    Attributes:
+        weight: float32 (n,), 1 for a sample left alone.
+        partner: int64 (n,), index of the sample blended in.
+    """
+
+    weight: NDArray[np.float32]
+    partner: NDArray[np.int64]
+
+    def blend(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Blend targets, float32 (n, …), as the pictures were blended."""
+        weight = self.weight.reshape(-1, *[1] * (values.ndim - 1))
+        blended: NDArray[np.float32] = weight * values + (1 - weight) * values[self.partner]
+        return blended
+
+
+def augment(
+    images: NDArray[np.uint8], options: Augmentation, rng: np.random.Generator
+) -> tuple[Any, Mixing | None]:
+    """Give a batch of pictures new views.
+
+    Args:
+        images: uint8 (n, height, width).
+        options: what may happen to a picture, and how much of it.
+        rng: source of every random number.
+
+    Returns:
+        A backend tensor float32 (n, height, width, 1) in [0, 1], and how samples were mixed, None if they were not.
+    """
+    n, height, width = images.shape
+    x = ops.divide(ops.cast(ops.convert_to_tensor(images[..., np.newaxis]), "float32"), 255.0)
+    if options.moves:
+        transform = _transforms(n, height, width, options, rng)
+        x = ops.image.affine_transform(
+            x, ops.convert_to_tensor(transform), "bilinear", "nearest", data_format="channels_last"
+        )
+    if options.contrast or options.brightness:
+        gain = 1 + options.contrast * rng.uniform(-1, 1, (n, 1, 1, 1)).astype(np.float32)
+        shift = options.brightness * rng.uniform(-1, 1, (n, 1, 1, 1)).astype(np.float32)
+        mean = ops.mean(x, axis=(1, 2, 3), keepdims=True)
+        x = ops.clip((x - mean) * gain + mean + shift, 0.0, 1.0)
+    if options.erase:
+        mask, gray = _rectangles(n, height, width, options.erase, rng)
+        x = ops.where(ops.convert_to_tensor(mask), ops.convert_to_tensor(gray), x)
+    if not options.mixup:
+        return x, None
+    mixing = _mixing(n, options, rng)
+    weight = ops.convert_to_tensor(mixing.weight.reshape(-1, 1, 1, 1))
+    partner = ops.take(x, ops.convert_to_tensor(mixing.partner.astype(np.int32)), axis=0)
+    return weight * x + (1 - weight) * partner, mixing
+
+
+def plain(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The network's input without augmentation: float32 (n, height, width, 1) in [0, 1]."""
+    return images[..., np.newaxis].astype(np.float32) / np.float32(255)
+
+
+def _transforms(
+    n: int, height: int, width: int, options: Augmentation, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Projective transforms, float32 (n, 8), that map a pixel of the view to the pixel of the picture it shows."""
+    angle = np.deg2rad(rng.uniform(-options.rotate, options.rotate, n))
+    zoom = np.exp(rng.uniform(np.log(options.zoom_out), np.log(options.zoom_in), n))
+    mirror = np.where(rng.random(n) < options.flip, -1.0, 1.0)
+    shift = rng.uniform(-options.shift, options.shift, (2, n)) * np.array([[width], [height]])
+    cos, sin = np.cos(angle) / zoom, np.sin(angle) / zoom
+    centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
+    a, b, c, d = mirror * cos, -mirror * sin, sin, cos
+    e = centre_x + shift[0] - a * centre_x - b * centre_y
+    f = centre_y + shift[1] - c * centre_x - d * centre_y
+    zero = np.zeros(n)
+    return np.stack([a, b, e, c, d, f, zero, zero], axis=1).astype(np.float32)
+
+
+def _rectangles(
+    n: int, height: int, width: int, probability: float, rng: np.random.Generator
+) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    """Masks (n, height, width, 1) of random rectangles of 2 to 25 % of the area, and the gray that fills each."""
+    area = rng.uniform(0.02, 0.25, n)
+    aspect = np.exp(rng.uniform(np.log(0.4), np.log(2.5), n))
+    h, w = np.sqrt(area * aspect), np.sqrt(area / aspect)
+    top, left = rng.uniform(0, 1 - np.minimum(h, 1)), rng.uniform(0, 1 - np.minimum(w, 1))
+    y = (np.arange(height) + 0.5) / height
+    x = (np.arange(width) + 0.5) / width
+    rows = (y >= top[:, None]) & (y < (top + h)[:, None])
+    columns = (x >= left[:, None]) & (x < (left + w)[:, None])
+    chosen = rng.random(n) < probability
+    mask = rows[:, :, None] & columns[:, None, :] & chosen[:, None, None]
+    return mask[..., np.newaxis], rng.random((n, 1, 1, 1), dtype=np.float32)
+
+
+def _mixing(n: int, options: Augmentation, rng: np.random.Generator) -> Mixing:
+    weight = rng.beta(options.mixup_alpha, options.mixup_alpha, n)
+    weight = np.where(rng.random(n) < options.mixup, np.maximum(weight, 1 - weight), 1.0)
+    return Mixing(weight.astype(np.float32), rng.permutation(n))

@@ -1,0 +1,1 @@
+"""Readers of every data format, and what they give back."""

@@ -1,0 +1,129 @@
+"""What every reader of a format gives back: labelled gray pictures in splits."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_fer.errors import DataError
+from edge_fer.records import LABELS
+
+Images: TypeAlias = NDArray[np.uint8]
+"""Gray pictures, uint8, shape (n, height, width); in memory or memory-mapped."""
+
+SPLITS = ("train", "validation", "test")
+
+_SYNONYMS = {
+    "anger": "angry",
+    "disgusted": "disgust",
+    "fearful": "fear",
+    "happiness": "happy",
+    "sadness": "sad",
+    "surprised": "surprise",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Pictures with their labels.
+
+    Attributes:
+        images: uint8 (n, height, width).
+        labels: int64 (n,), indices into the data set's classes.
+        names: where each picture came from: a relative path, or `file:line`.
+    """
+
+    images: Images
+    labels: NDArray[np.int64]
+    names: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, indices: NDArray[np.int64]) -> "Split":
+        """The pictures at these indices, in their order."""
+        return Split(self.images[indices], self.labels[indices], [self.names[i] for i in indices])
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Splits that share their classes.
+
+    Attributes:
+        classes: names in the order of the labels.
+        splits: `train` and, where the source has them, `validation` and `test`.
+    """
+
+    classes: tuple[str, ...]
+    splits: Mapping[str, Split]
+
+    @property
+    def train(self) -> Split:
+        """What is trained on."""
+        return self.splits["train"]
+
+    @property
+    def validation(self) -> Split:
+        """What models are selected on."""
+        return self.splits["validation"]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the pictures, in pixels."""
+        _, height, width = self.train.images.shape
+        return height, width
+
+    def with_split(self, name: str, split: Split) -> "Dataset":
+        """The same data set with one split put in or exchanged."""
+        return replace(self, splits={**self.splits, name: split})
+
+    def fingerprint(self) -> str:
+        """SHA-256 over classes, pixels and labels of all splits, in their order."""
+        digest = hashlib.sha256("\n".join(self.classes).encode())
+        for name in sorted(self.splits):
+            split = self.splits[name]
+            digest.update(f"{name} {split.images.shape}".encode())
+            for start in range(0, len(split), 4096):  # a memory-mapped split stays on disk
+                digest.update(np.ascontiguousarray(split.images[start : start + 4096]).data)
+            digest.update(split.labels.astype("<i8").data)
+        return digest.hexdigest()
+
+    def describe(self) -> str:
+        """One line per split: its size and its pictures per class."""
+        lines = []
+        for name in SPLITS:
+            if name in self.splits:
+                split = self.splits[name]
+                counts = np.bincount(split.labels, minlength=len(self.classes))
+                each = ", ".join(f"{c} {n}" for c, n in zip(self.classes, counts, strict=True))
+                lines.append(f"{name}: {len(split)} pictures ({each})")
+        return "\n".join(lines)
+
+
+def canonical_class(name: str) -> str:
+    """A class name as the project spells it: lower case, `happiness` as `happy` and so on."""
+    name = name.strip().lower()
+    return _SYNONYMS.get(name, name)
+
+
+def order_classes(names: set[str]) -> tuple[str, ...]:
+    """Canonical class names in the project's order: those of `edge_fer.records.LABELS` first, others by name."""
+    known = [label for label in LABELS if label in names]
+    return (*known, *sorted(names.difference(LABELS)))
+
+
+def check_splits(dataset: Dataset, source: str) -> Dataset:
+    """Refuse a data set in which a class has no picture to train on, or to judge by.
+
+    Raises:
+        DataError: names the split and the empty classes.
+    """
+    for name, split in dataset.splits.items():
+        counts = np.bincount(split.labels, minlength=len(dataset.classes))
+        empty = [c for c, n in zip(dataset.classes, counts, strict=True) if n == 0]
+        if empty:
+            raise DataError(f"{source}: split {name} has no picture of {', '.join(empty)}: every class needs some.")
+    return dataset

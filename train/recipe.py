@@ -1,0 +1,101 @@
+"""A recipe: everything that decides how a network is trained, apart from the data.
+
+Each field is declared once, here: its type, range, default and meaning. The command line's options and the
+YAML files under `recipes/` are both made of these fields.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edge_fer.errors import ConfigError
+
+RECIPES = Path(__file__).parent / "recipes"
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Augmentation(_Model):
+    """What may happen to a training picture."""
+
+    flip: Probability = Field(0.5, description="probability of mirroring left and right")
+    shift: Share = Field(0.0625, description="largest shift, in sides of the picture")
+    rotate: float = Field(10.0, ge=0, le=180, description="largest rotation, in degrees")
+    zoom_out: float = Field(0.9, gt=0, le=1, description="smallest magnification")
+    zoom_in: float = Field(1.12, ge=1, description="largest magnification")
+    brightness: Share = Field(0.0, description="largest change of brightness, in units of white")
+    contrast: Share = Field(0.2, description="largest relative change of contrast")
+    erase: Probability = Field(0.0, description="probability that a rectangle is painted over")
+    mixup: Probability = Field(0.0, description="probability that a sample is blended with another")
+    mixup_alpha: float = Field(0.4, gt=0, description="mixup draws its weight from Beta(alpha, alpha)")
+
+    @property
+    def moves(self) -> bool:
+        """Whether any option moves pixels."""
+        return bool(self.flip or self.shift or self.rotate or self.zoom_out < 1 or self.zoom_in > 1)
+
+
+class Recipe(_Model):
+    """How a network is trained."""
+
+    net: str = Field("edge", description="a built-in net, or your own as module:function")
+    net_args: dict[str, Any] = Field({}, description="arguments of the net")
+    size: int = Field(48, ge=16, le=512, description="side of the square pictures the net is fed, in pixels")
+    seed: int = Field(0, ge=0, description="seed of everything random")
+    epochs: int = Field(24, ge=1, description="epochs of the first stage")
+    batch_size: int = Field(128, ge=1, description="pictures per step")
+    optimizer: Literal["adam", "nadam", "adamw", "sgd"] = Field("adamw", description="sgd has Nesterov momentum 0.9")
+    learning_rate: float = Field(3e-3, gt=0, description="learning rate at its peak")
+    weight_decay: float = Field(0.02, ge=0, description="decoupled weight decay of kernels")
+    schedule: Literal["constant", "cosine"] = Field("cosine", description="course of the learning rate")
+    warmup_epochs: float = Field(1.0, ge=0, description="epochs of linear warm-up before the schedule")
+    label_smoothing: Share = Field(0.0, description="share of a target spread over all classes")
+    ema: Share = Field(0.0, description="momentum per step of the averaged weights; 0: no averaging")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="arithmetic of the layers; auto: bfloat16 where the device has it"
+    )
+    augmentation: Augmentation = Field(default_factory=Augmentation, description="what may happen to a picture")
+
+
+def load_recipe(name: str, overrides: dict[str, Any]) -> Recipe:
+    """Read a recipe and lay other values over it.
+
+    Args:
+        name: a file under `recipes/` without its suffix, the path of a YAML file, or "" for the defaults.
+        overrides: field names to values; `augmentation` and `net_args` are merged key by key.
+
+    Raises:
+        ConfigError: there is no such recipe, or values are out of range; lists every reason.
+    """
+    values = _read_yaml(name) if name else {}
+    for key, value in overrides.items():
+        merges = isinstance(value, dict) and isinstance(values.get(key), dict)
+        values[key] = {**values[key], **value} if merges else value
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        where = name or "options"
+        raise ConfigError(
+            *(f"{where}: {'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg']}" for e in error.errors())
+        ) from error
+
+
+def _read_yaml(name: str) -> dict[str, Any]:
+    path = Path(name) if name.endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        known = ", ".join(sorted(p.stem for p in RECIPES.glob("*.yaml")))
+        raise ConfigError(f"{path}: no such recipe; built in are: {known}.") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: no YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: a recipe is a mapping of options to values.")
+    return values
