@@ -16,6 +16,9 @@ Images: TypeAlias = NDArray[np.uint8]
 
 SPLITS = ("train", "validation", "test")
 
+VOTED = ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt")
+"""The emotions of the FER+ crowd, in the order of its columns."""
+
 _SYNONYMS = {
     "anger": "angry",
     "disgusted": "disgust",
@@ -34,18 +37,22 @@ class Split:
         images: uint8 (n, height, width).
         labels: int64 (n,), indices into the data set's classes.
         names: where each picture came from: a relative path, or `file:line`.
+        votes: float32 (n, 8), what shares of a crowd chose which of `VOTED`; rows of zeros where there are no
+            votes. None where nobody was asked.
     """
 
     images: Images
     labels: NDArray[np.int64]
     names: Sequence[str]
+    votes: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, indices: NDArray[np.int64]) -> "Split":
         """The pictures at these indices, in their order."""
-        return Split(self.images[indices], self.labels[indices], [self.names[i] for i in indices])
+        votes = None if self.votes is None else self.votes[indices]
+        return Split(self.images[indices], self.labels[indices], [self.names[i] for i in indices], votes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_fer.errors import DataError
 from edge_fer.preprocess import resize_face
 
 from .dataset import Dataset, Split, canonical_class, order_classes
@@ -56,8 +57,18 @@ def read_folders(tree: Tree, size: tuple[int, int], exclude: frozenset[str], pro
 
     Returns:
         The data set; all of it is the split `train` where no folder names a split.
+
+    Raises:
+        DataError: there are no pictures in folders, some lie in splits and others do not, or too many are unreadable.
     """
     by_split = pictures_by_split(tree)
+    if not by_split:
+        raise DataError(f"{tree.root}: no pictures in folders named after emotions.")
+    if None in by_split and len(by_split) > 1:
+        raise DataError(
+            f"{tree.root}: {by_split[None][0][0]} and {len(by_split[None]) - 1} more lie outside the folders "
+            f"of {', '.join(sorted(s for s in by_split if s))}: move them into one, or take them away."
+        )
     classes = order_classes({label for pictures in by_split.values() for _, label in pictures})
     splits = {}
     for name, pictures in by_split.items():
@@ -75,6 +86,9 @@ def read_folders(tree: Tree, size: tuple[int, int], exclude: frozenset[str], pro
             names.append(path)
         if images:
             splits[name or "train"] = Split(np.stack(images), np.array(labels, np.int64), names)
+    problems.check(str(tree.root), sum(map(len, by_split.values())))
+    if "train" not in splits:
+        raise DataError(f"{tree.root}: no picture that can be trained on.")
     return Dataset(classes, splits)
 
 

@@ -13,7 +13,7 @@ class Problems:
     """
 
     def __init__(self, limit: float) -> None:
-        self._limit = limit
+        self.limit = limit
         self._found: list[str] = []
 
     def add(self, where: str, what: str) -> None:
@@ -32,10 +32,10 @@ class Problems:
         Raises:
             DataError: lists the first twenty problems.
         """
-        if len(self._found) > self._limit * entries:
+        if len(self._found) > self.limit * entries:
             shown = "\n".join(f"  {line}" for line in self._found[:20])
             more = f"\n  and {len(self._found) - 20} more" if len(self._found) > 20 else ""
             raise DataError(
                 f"{source}: {len(self._found)} of {entries} entries cannot be used, more than the limit of "
-                f"{self._limit:.1%} (--problem-limit):\n{shown}{more}"
+                f"{self.limit:.1%} (--problem-limit):\n{shown}{more}"
             )

@@ -1,0 +1,158 @@
+"""From what the user names with `--data` to splits of pictures: looks, says what it found, and never guesses."""
+
+import hashlib
+import logging
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from edge_fer.errors import DataError
+
+from .cache import default_cache, load_cached, save_cached
+from .dataset import Dataset, check_splits
+from .duplicates import drop_duplicates, find_duplicates
+from .folders import pictures_by_split, read_folders
+from .holdout import hold_out_validation
+from .kaggle import download
+from .pixel_csv import csv_columns, read_pixel_csv
+from .problems import Problems
+from .tree import Tree, open_tree
+from .votes import add_votes
+
+log = logging.getLogger(__name__)
+
+Format = Literal["fer2013", "kaggle", "ckextended", "folders"]
+
+
+class DataOptions(BaseModel):
+    """Which pictures are used, and how they are split."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal["auto", "fer2013", "kaggle", "ckextended", "folders"] = Field(
+        "auto",
+        description="fer2013 and ckextended: CSV with emotion, pixels, Usage; kaggle: CSV with emotion, pixels; "
+        "folders: train|validation|test/<emotion> or plain <emotion>",
+    )
+    exclude: Path | None = Field(None, description="file of relative paths, one per line, that are left out")
+    votes: Path | None = Field(None, description="CSV of FER+ crowd votes, by file name or in the order of the rows")
+    validation_share: float = Field(
+        0.1, gt=0, lt=1, description="share of the training pictures set apart when the source has no validation split"
+    )
+    split_seed: int = Field(0, ge=0, description="seed of that split")
+    subject_pattern: str = Field(
+        r"(S\d{3,})_", description="regular expression; its first group is the subject in a file's name"
+    )
+    drop_duplicates: bool = Field(False, description="drop training pictures that are judged by as well")
+    problem_limit: float = Field(0.01, ge=0, le=1, description="largest share of unusable entries")
+    cache: Path | None = Field(None, description="folder of decoded pictures (default: the user's cache folder)")
+
+
+def load(source: str, options: DataOptions, size: int) -> Dataset:
+    """Read a data set.
+
+    Args:
+        source: a folder, a zip archive, a CSV file, or `kaggle:owner/name`.
+        options: format, what is left out, how splits are made.
+        size: side in pixels that pictures are scaled to.
+
+    Returns:
+        A data set with `train` and `validation`, and `test` where the source has one.
+
+    Raises:
+        DataError: the source cannot be read, is ambiguous, or too much of it is unusable.
+        DownloadError: it cannot be had from Kaggle.
+    """
+    path = download(source.removeprefix("kaggle:")) if source.startswith("kaggle:") else Path(source)
+    tree = open_tree(path)
+    layout, file = find_format(tree, options.format)
+    log.info("%s: read as %s%s", path, layout, f" from {file}" if file and file != path.name else "")
+    dataset, problems = _read_or_recall(tree, layout, file, options, size)
+    for problem in problems[:20]:
+        log.warning("left out: %s", problem)
+    if len(problems) > 20:
+        log.warning("left out: %d more", len(problems) - 20)
+    duplicates = find_duplicates(dataset)
+    if duplicates:
+        log.warning(
+            "%d training pictures stand in another split as well, such as %s in %s (%s): %s",
+            len(duplicates), duplicates[0].name, duplicates[0].split, duplicates[0].other,
+            "dropped" if options.drop_duplicates else "figures are flattered; drop them with --drop-duplicates",
+        )  # fmt: skip
+    if duplicates and options.drop_duplicates:
+        dataset = drop_duplicates(dataset, duplicates)
+    if options.votes:
+        dataset = add_votes(dataset, options.votes)
+    if "validation" not in dataset.splits:
+        dataset, how = hold_out_validation(
+            dataset, options.validation_share, options.split_seed, options.subject_pattern
+        )
+        log.info("%s", how)
+    return check_splits(dataset, str(path))
+
+
+def find_format(tree: Tree, wanted: str) -> tuple[Format, str | None]:
+    """Find out what a source holds.
+
+    Args:
+        tree: the source.
+        wanted: a format, or `auto`.
+
+    Returns:
+        The format, and for those in a CSV file its path in the tree.
+
+    Raises:
+        DataError: it holds nothing of the kind, or several.
+    """
+    tables = {p: csv_columns(tree, p) for p in tree.paths if p.lower().endswith(".csv")}
+    labelled = [p for p, columns in tables.items() if {"emotion", "pixels"} <= set(columns)]
+    has_folders = bool(pictures_by_split(tree))
+    if wanted == "folders" or (wanted == "auto" and has_folders and not labelled):
+        if not has_folders:
+            raise DataError(f"{tree.root}: no pictures in folders named after emotions.")
+        return "folders", None
+    if wanted == "auto" and has_folders and labelled:
+        raise DataError(f"{tree.root}: holds folders of pictures and {labelled[0]}: choose one with --format.")
+    if len(labelled) > 1:
+        raise DataError(f"{tree.root}: holds {' and '.join(labelled)}: name one of them with --data.")
+    if not labelled:
+        raise DataError(
+            f"{tree.root}: neither pictures in folders named after emotions nor a CSV file with the columns "
+            "emotion and pixels."
+        )
+    file = labelled[0]
+    if wanted != "auto":
+        return wanted, file  # type: ignore[return-value]  # "folders" was dealt with above
+    if "usage" not in tables[file]:
+        return "kaggle", file
+    return ("ckextended" if file.rsplit("/", 1)[-1].lower().startswith("ck") else "fer2013"), file
+
+
+def _read_or_recall(
+    tree: Tree, layout: Format, file: str | None, options: DataOptions, size: int
+) -> tuple[Dataset, list[str]]:
+    """Read the source, or map what an earlier run decoded from the very same files."""
+    exclude = _read_exclude(options.exclude)
+    what = [str(tree.root.resolve()), tree.stamp(), layout, str(file), str(size), str(options.problem_limit)]
+    key = hashlib.sha256("\n".join([*what, *sorted(exclude)]).encode()).hexdigest()[:32]
+    folder = (options.cache or default_cache()) / key
+    if cached := load_cached(folder):
+        log.info("decoded pictures taken from %s", folder)
+        return cached
+    problems = Problems(options.problem_limit)
+    if file is None:
+        dataset = read_folders(tree, (size, size), exclude, problems)
+    else:
+        dataset = read_pixel_csv(tree, file, layout, (size, size), problems)
+    save_cached(folder, dataset, list(problems))
+    return dataset, list(problems)
+
+
+def _read_exclude(path: Path | None) -> frozenset[str]:
+    if path is None:
+        return frozenset()
+    try:
+        return frozenset(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file of paths to leave out.") from None
