@@ -17,11 +17,6 @@ TopicLevel = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Topic = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$", max_length=200)]
 
 
-def default_device() -> str:
-    """The host's name, reduced to what a topic level may hold."""
-    return re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname().split(".")[0])[:64] or "edge-fer"
-
-
 def _number_as_text(value: object) -> object:
     """YAML reads `5` as a number; the version's name is what was meant."""
     return str(value) if type(value) is int else value
@@ -63,8 +58,8 @@ class DetectorConfig(Section):
     """Path of the detector's file, if not the installed one."""
     min_score: Share = 0.75
     """Faces that YuNet is less sure of are left out; Haar gives no score."""
-    width_px: Annotated[int, Field(ge=80, le=1920)] = 320
-    """Frames wider than this are made so wide for the search: less finds only larger faces, and costs less."""
+    search_px: Annotated[int, Field(ge=80, le=1920)] = 480
+    """Larger frames are searched at this length of their longer side: less costs less, but misses small faces."""
 
 
 class TrackingConfig(Section):
@@ -164,8 +159,8 @@ class LogConfig(Section):
 class Config(Section):
     """Everything that `edge-fer run` is told."""
 
-    device: TopicLevel = Field(default_factory=default_device)
-    """Name of this device in topics: letters, digits, _ and -; the default is the host's name."""
+    device: TopicLevel | None = None
+    """Name of this device in topics: letters, digits, _ and -; null takes the host's name."""
     camera: CameraConfig = CameraConfig()
     detector: DetectorConfig = DetectorConfig()
     tracking: TrackingConfig = TrackingConfig()
@@ -177,3 +172,9 @@ class Config(Section):
     mqtt: MqttConfig = MqttConfig()
     web: WebConfig = WebConfig()
     log: LogConfig = LogConfig()
+
+    @property
+    def device_name(self) -> str:
+        """The name in topics: the configured one, or the host's reduced to what a topic level may hold."""
+        host = socket.gethostname().split(".")[0]
+        return self.device or re.sub(r"[^A-Za-z0-9_-]", "-", host)[:64] or "edge-fer"

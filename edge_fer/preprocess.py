@@ -49,15 +49,21 @@ def crop_face(pixels: GrayImage, box: Box, margin: CropMargin, size: Size) -> Gr
     centre_x, centre_y = box.centre
     left = round(centre_x - side / 2)
     top = round(centre_y + margin.shift_y * side - side / 2)
-    inner = pixels[max(top, 0) : max(top + side, 1), max(left, 0) : max(left + side, 1)]
-    if inner.shape != (side, side):
-        if inner.size == 0:  # wholly outside, right or below
-            inner = pixels[-1:, -1:]
-        above, before = min(max(-top, 0), side - 1), min(max(-left, 0), side - 1)
-        below = side - above - inner.shape[0]
-        after = side - before - inner.shape[1]
-        inner = np.pad(inner, ((above, below), (before, after)), mode="edge")
-    return resize_face(inner, size)
+    rows, above, below = _inside(top, side, pixels.shape[0])
+    columns, before, after = _inside(left, side, pixels.shape[1])
+    crop = pixels[rows, columns]
+    if crop.shape != (side, side):
+        crop = np.pad(crop, ((above, below), (before, after)), mode="edge")
+    face = resize_face(crop, size)
+    return face.copy() if face.base is not None else face
+
+
+def _inside(start: int, length: int, limit: int) -> tuple[slice, int, int]:
+    """The part of an interval within 0 to limit, at least one pixel of it, and what is missing on either side."""
+    first = min(max(start, 0), limit - 1)
+    last = max(min(start + length, limit), first + 1)
+    before = min(max(-start, 0), length - (last - first))
+    return slice(first, last), before, length - (last - first) - before
 
 
 def resize_face(pixels: GrayImage, size: Size) -> GrayImage:

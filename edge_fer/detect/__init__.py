@@ -36,11 +36,11 @@ def open_detector(settings: DetectorConfig) -> Detector:
     if kind == "haar":
         from edge_fer.detect.haar import Haar  # noqa: PLC0415 - OpenCV is slow to import
 
-        return Haar(model=Path(settings.model) if settings.model else None, width_px=settings.width_px)
+        return Haar(model=Path(settings.model) if settings.model else None, search_px=settings.search_px)
     if not yunet_file.is_file():
         raise DetectorError(
             f"detector yunet: there is no {yunet_file}; run `edge-fer models pull`, or set detector.kind to haar"
         )
     from edge_fer.detect.yunet import YuNet  # noqa: PLC0415
 
-    return YuNet(model=yunet_file, min_score=settings.min_score, width_px=settings.width_px)
+    return YuNet(model=yunet_file, min_score=settings.min_score, search_px=settings.search_px)

@@ -21,9 +21,9 @@ class Haar:
 
     name = "haar"
 
-    def __init__(self, *, model: Path | None = None, width_px: int = 320) -> None:
+    def __init__(self, *, model: Path | None = None, search_px: int = 320) -> None:
         file = model or Path(cv2.data.haarcascades, "haarcascade_frontalface_default.xml")  # type: ignore[attr-defined]
-        self._width_px = width_px
+        self._search_px = search_px
         try:
             file.open("rb").close()
             self._cascade = cv2.CascadeClassifier(str(file))
@@ -36,7 +36,7 @@ class Haar:
 
     def detect(self, frame: Frame) -> list[Face]:
         """All faces in a frame, in pixels of the frame, the largest first."""
-        gray, factor = shrink(frame.pixels, self._width_px)
+        gray, factor = shrink(frame.pixels, self._search_px)
         found = self._cascade.detectMultiScale(
             gray, scaleFactor=SCALE_STEP, minNeighbors=NEIGHBOURS, minSize=(SMALLEST_PX, SMALLEST_PX)
         )

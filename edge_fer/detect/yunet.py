@@ -24,15 +24,15 @@ class YuNet:
 
     name = "yunet"
 
-    def __init__(self, *, model: Path, min_score: float = 0.75, width_px: int = 320) -> None:
+    def __init__(self, *, model: Path, min_score: float = 0.75, search_px: int = 320) -> None:
         try:
             network = np.frombuffer(model.read_bytes(), np.uint8)
         except OSError as error:
             raise DetectorError(
                 f"{model}: cannot be read: {error.strerror}; `edge-fer models pull` fetches it"
             ) from None
-        self._width_px = width_px
-        self._size = (width_px, width_px)
+        self._search_px = search_px
+        self._size = (search_px, search_px)
         try:
             self._network = cv2.FaceDetectorYN.create(
                 "onnx", network, NO_CONFIG, self._size, min_score, NMS_THRESHOLD, MOST_FACES
@@ -44,7 +44,7 @@ class YuNet:
 
     def detect(self, frame: Frame) -> list[Face]:
         """All faces in a frame, in pixels of the frame, the surest first."""
-        gray, factor = shrink(frame.pixels, self._width_px)
+        gray, factor = shrink(frame.pixels, self._search_px)
         size = (gray.shape[1], gray.shape[0])
         if size != self._size:
             self._network.setInputSize(size)

@@ -1,0 +1,57 @@
+import numpy as np
+
+from edge_fer.preprocess import CropMargin, crop_face, resize_face, to_model_input
+from edge_fer.records import Box
+
+AS_IS = CropMargin(scale=1.0, shift_y=0.0)
+
+
+def test_gray_becomes_int8_by_flipping_the_sign_bit() -> None:
+    crop = np.array([[0, 1, 127], [128, 254, 255]], np.uint8)
+    model_input = to_model_input(crop)
+    assert model_input.dtype == np.int8
+    assert model_input.shape == (1, 2, 3, 1)
+    assert model_input[0, :, :, 0].tolist() == [[-128, -127, -1], [0, 126, 127]]
+
+
+def test_every_gray_value_means_its_255th_part() -> None:
+    gray = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
+    real = (to_model_input(gray).astype(np.float64) + 128) / 255
+    np.testing.assert_allclose(real[0, :, :, 0], gray[0] / 255, rtol=0, atol=1e-12)
+
+
+def test_a_box_of_the_wanted_size_is_cut_out_unchanged() -> None:
+    frame = np.arange(100, dtype=np.uint8).reshape(10, 10)
+    crop = crop_face(frame, Box(2, 3, 4, 4), AS_IS, (4, 4))
+    assert crop.tolist() == frame[3:7, 2:6].tolist()
+    assert not np.shares_memory(crop, frame)
+
+
+def test_margin_widens_and_lowers_the_square() -> None:
+    frame = np.arange(400, dtype=np.uint16).reshape(20, 20).astype(np.uint8)
+    # Box mean size 4, so side 8 around (8, 8), lowered by a quarter of 8.
+    crop = crop_face(frame, Box(6, 5, 4, 6), CropMargin(scale=1.6, shift_y=0.25), (8, 8))
+    assert crop.tolist() == frame[6:14, 4:12].tolist()
+
+
+def test_beyond_the_border_stands_the_nearest_pixel() -> None:
+    frame = np.array([[1, 2], [3, 4]], np.uint8)
+    crop = crop_face(frame, Box(-1, -1, 4, 4), AS_IS, (4, 4))
+    assert crop.tolist() == [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4]]
+
+
+def test_a_box_wholly_outside_still_gives_a_crop_of_border_pixels() -> None:
+    frame = np.array([[1, 2], [3, 4]], np.uint8)
+    assert crop_face(frame, Box(-9, -9, 4, 4), AS_IS, (4, 4)).tolist() == [[1] * 4] * 4
+    assert crop_face(frame, Box(9, 9, 4, 4), AS_IS, (4, 4)).tolist() == [[4] * 4] * 4
+
+
+def test_a_box_outside_on_one_side_keeps_the_rows_of_the_other() -> None:
+    frame = np.array([[1, 2], [3, 4]], np.uint8)
+    assert crop_face(frame, Box(5, 0, 2, 2), AS_IS, (2, 2)).tolist() == [[2, 2], [4, 4]]
+    assert crop_face(frame, Box(-7, 0, 2, 2), AS_IS, (2, 2)).tolist() == [[1, 1], [3, 3]]
+
+
+def test_shrinking_averages_areas() -> None:
+    checkers = np.tile(np.array([[0, 200], [200, 0]], np.uint8), (4, 4))
+    assert resize_face(checkers, (4, 4)).tolist() == [[100] * 4] * 4
