@@ -1,0 +1,227 @@
+"""Readings, state and health on the MQTT topics below `<base>/<device>`."""
+
+import hashlib
+import socket
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, Literal, Protocol, TypeAlias
+
+from edge_fer.publish import payloads
+from edge_fer.publish.connection import Connection
+from edge_fer.publish.link import Link
+from edge_fer.publish.outbox import Message, Outbox
+from edge_fer.publish.paho import Broker, PahoTransport, Tls
+from edge_fer.publish.policy import EmotionPolicy, FacesPolicy, Publication
+from edge_fer.publish.probe import probe
+from edge_fer.publish.reports import HealthReport, Info, LinkStats
+from edge_fer.publish.transport import Version
+from edge_fer.records import Reading
+
+VersionChoice: TypeAlias = Literal["auto", "5", "3.1.1"]
+
+_VERSIONS: Final[dict[VersionChoice, tuple[Version, ...]]] = {
+    "auto": (Version.V5, Version.V311),
+    "5": (Version.V5,),
+    "3.1.1": (Version.V311,),
+}
+
+_FACE_TTL_S: Final = 2.0
+_HEALTH_TTL_S: Final = 60.0
+_HEARTBEATS_TO_EXPIRY: Final = 3
+
+
+class Post(Protocol):
+    """What the sink needs from a `Connection`."""
+
+    @property
+    def stats(self) -> LinkStats:
+        """How it does."""
+
+    def post(self, message: Message) -> None:
+        """Queue a message without blocking."""
+
+    def check(self) -> None:
+        """Raise if it is dead."""
+
+    def close(self) -> None:
+        """Send what waits and leave."""
+
+
+class MqttSink:
+    """A sink (see `edge_fer.publish.sinks.Sink`) that turns the daemon's words into messages."""
+
+    def __init__(
+        self,
+        connection: Post,
+        *,
+        base: str,
+        heartbeat_s: float,
+        rate_hz: float,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Announces the device at once.
+
+        Args:
+            connection: takes the messages.
+            base: the device's topic, `<base>/<device>`.
+            heartbeat_s: the emotion is published so often even if nothing changes.
+            rate_hz: greatest rate of messages on `emotion`, and on each face's topic.
+            wall_clock: seconds since the epoch.
+        """
+        self._connection = connection
+        self._base = base
+        self._expiry_s = _HEARTBEATS_TO_EXPIRY * heartbeat_s
+        self._wall_clock = wall_clock
+        self._emotion = EmotionPolicy(heartbeat_s=heartbeat_s, rate_hz=rate_hz)
+        self._faces = FacesPolicy(rate_hz=rate_hz)
+        connection.post(availability(base, online=True))
+
+    @property
+    def link(self) -> LinkStats:
+        """The state of the connection to the broker."""
+        return self._connection.stats
+
+    def info(self, info: Info) -> None:
+        """On `info`, retained."""
+        self._post_state("info", payloads.encode(payloads.info(info)))
+
+    def camera(self, online: bool) -> None:
+        """On `camera/availability`, retained; it holds while the device's own availability is online."""
+        self._post_state("camera/availability", payloads.availability(online))
+
+    def publish(self, time_s: float, readings: Sequence[Reading]) -> None:
+        """On `emotion`, retained, what stands for the scene; on `faces/<track>` each face."""
+        scene = self._emotion.update(time_s, readings)
+        if scene is not None:
+            # Nobody stays true until somebody comes; a face is not to outlive a daemon that went silent.
+            self._post_state(scene.topic, self._encode(scene), self._expiry_s if scene.reading else None)
+        for face in self._faces.update(time_s, readings):
+            topic = f"{self._base}/{face.topic}"
+            self._connection.post(Message(topic, self._encode(face), ttl_s=_FACE_TTL_S))
+
+    def health(self, report: HealthReport) -> None:
+        """On `health`."""
+        payload = payloads.encode(payloads.health(report, self._connection.stats, self._wall_clock()))
+        self._connection.post(Message(f"{self._base}/health", payload, ttl_s=_HEALTH_TTL_S))
+
+    def check(self) -> None:
+        """Raise RuntimeError if the network thread has died."""
+        self._connection.check()
+
+    def close(self) -> None:
+        """Say that camera and device are offline, and disconnect."""
+        self.camera(online=False)
+        self._connection.post(availability(self._base, online=False))
+        self._connection.close()
+
+    def _post_state(self, name: str, payload: bytes, ttl_s: float | None = None) -> None:
+        self._connection.post(Message(f"{self._base}/{name}", payload, qos=1, retain=True, ttl_s=ttl_s))
+
+    def _encode(self, publication: Publication) -> bytes:
+        wall_s = self._wall_clock()
+        if publication.reading is None:
+            return payloads.encode(payloads.nobody(publication.seq, wall_s))
+        return payloads.encode(payloads.face(publication.reading, publication.seq, wall_s))
+
+
+def availability(base: str, *, online: bool) -> Message:
+    """The device's availability; offline is also its last will."""
+    return Message(f"{base}/availability", payloads.availability(online), qos=1, retain=True)
+
+
+def connect(
+    *,
+    device: str,
+    host: str,
+    port: int = 1883,
+    username: str | None = None,
+    password: str | None = None,
+    base_topic: str = "edge-fer",
+    protocol: VersionChoice = "auto",
+    tls: Tls | None = None,
+    heartbeat_s: float = 10.0,
+    rate_hz: float = 5.0,
+    keepalive_s: int = 30,
+) -> MqttSink:
+    """A sink that connects in the background, now and whenever the broker is back.
+
+    Args:
+        device: the device's name, a topic level.
+        host: of the broker.
+        port: of the broker.
+        username: None: none is sent.
+        password: None: none is sent.
+        base_topic: the topic above all devices.
+        protocol: MQTT version; `auto` tries 5, then 3.1.1.
+        tls: None: unencrypted.
+        heartbeat_s: see `MqttSink`.
+        rate_hz: see `MqttSink`.
+        keepalive_s: after so many seconds of silence the connection counts as lost.
+
+    Raises:
+        BrokerError: a TLS file cannot be used. A broker that is not there is no error.
+    """
+    base = f"{base_topic}/{device}"
+    broker = Broker(
+        host=host,
+        port=port,
+        client_id=client_id(base, _machine()),
+        keepalive_s=keepalive_s,
+        username=username,
+        password=password,
+        tls=tls,
+    )
+    transport = PahoTransport(broker, will=availability(base, online=False))
+    outbox = Outbox()
+    link = Link(transport, outbox, address=f"{host}:{port}", versions=_VERSIONS[protocol], keepalive_s=keepalive_s)
+    connection = Connection(link, transport, outbox)
+    return MqttSink(connection, base=base, heartbeat_s=heartbeat_s, rate_hz=rate_hz)
+
+
+def try_broker(
+    *,
+    host: str,
+    port: int = 1883,
+    username: str | None = None,
+    password: str | None = None,
+    protocol: VersionChoice = "auto",
+    tls: Tls | None = None,
+    timeout_s: float = 5.0,
+) -> str:
+    """Connect and leave again without a trace; returns the MQTT version that the broker speaks.
+
+    Takes the same arguments as `connect`; a daemon that is connected meanwhile is not disturbed.
+
+    Raises:
+        BrokerError: it cannot be reached, does not answer or refuses us, or a TLS file cannot be used.
+    """
+    broker = Broker(
+        host=host,
+        port=port,
+        client_id=client_id("try", f"{_machine()} {time.time_ns()}"),
+        username=username,
+        password=password,
+        tls=tls,
+    )
+    transport = PahoTransport(broker, will=None, connect_timeout_s=timeout_s)
+    try:
+        return probe(transport, _VERSIONS[protocol], address=f"{host}:{port}", timeout_s=timeout_s).value
+    finally:
+        transport.close()
+
+
+def client_id(base: str, machine: str) -> str:
+    """The same after every restart, so that a broker drops our former connection, with its last will, first.
+
+    It differs between machines, and between devices on one machine.
+    """
+    digest = hashlib.sha256(f"{machine}\n{base}".encode()).hexdigest()[:8]
+    return f"edge-fer-{base.rpartition('/')[2]}-{digest}"
+
+
+def _machine() -> str:
+    try:
+        return Path("/etc/machine-id").read_text(encoding="ascii").strip()
+    except OSError:
+        return socket.gethostname()

@@ -1,0 +1,224 @@
+"""The transport over paho-mqtt, and the only module that imports it.
+
+The network thread is ours: paho is driven through the calls it has for external event loops. Its own thread
+would queue without bound behind a stalled socket, reconnect in step with every other device of the house, and
+die silently of an exception in a callback.
+"""
+
+import contextlib
+import select
+import socket
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from paho.mqtt.client import Client, DisconnectFlags
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from edge_fer.errors import BrokerError
+from edge_fer.publish.outbox import Message
+from edge_fer.publish.transport import Accepted, Closed, Confirmed, Event, Refusal, Refused, Version
+
+_PAHO_VERSION: Final = {Version.V5: MQTTProtocolVersion.MQTTv5, Version.V311: MQTTProtocolVersion.MQTTv311}
+
+# MQTT 5 names of reason codes; paho translates the return codes of 3.1.1 into them.
+_REFUSALS: Final = {
+    "Unsupported protocol version": Refusal.PROTOCOL,
+    "Bad user name or password": Refusal.CREDENTIALS,
+    "Not authorized": Refusal.CREDENTIALS,
+    "Bad authentication method": Refusal.CREDENTIALS,
+    "Banned": Refusal.CREDENTIALS,
+}
+
+# What the kernel holds back for a frozen broker is stale when it thaws; keep it to some hundred readings.
+_SEND_BUFFER_BYTES: Final = 32 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """Encryption; the broker's certificate is always verified, name included.
+
+    Attributes:
+        ca_file: PEM file of the authority to trust instead of the system's.
+        cert_file: our certificate where the broker wants one, PEM.
+        key_file: its key, PEM; None if it stands in `cert_file`.
+    """
+
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broker:
+    """How to reach the broker and who we are to it."""
+
+    host: str
+    port: int
+    client_id: str
+    keepalive_s: int = 30
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tls: Tls | None = None
+
+
+class PahoTransport:
+    """Implements `edge_fer.publish.transport.Transport`."""
+
+    def __init__(self, broker: Broker, *, will: Message | None, connect_timeout_s: float = 5.0) -> None:
+        """`will` is what the broker publishes when we vanish; None: nothing.
+
+        Raises:
+            BrokerError: a TLS file cannot be used.
+        """
+        self._broker = broker
+        self._will = will
+        self._connect_timeout_s = connect_timeout_s
+        self._tls = None if broker.tls is None else _tls_context(broker.tls)
+        self._client: Client | None = None
+        self._events: list[Event] = []
+        self._woken, self._waker = socket.socketpair()
+        self._woken.setblocking(False)
+        self._waker.setblocking(False)
+
+    def open(self, version: Version) -> None:
+        """See `Transport.open`."""
+        self.abort()
+        self._events = []
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._broker.client_id,
+            protocol=_PAHO_VERSION[version],
+            reconnect_on_failure=False,
+        )
+        client.connect_timeout = self._connect_timeout_s
+        if self._broker.username is not None:
+            client.username_pw_set(self._broker.username, self._broker.password)
+        if self._tls is not None:
+            client.tls_set_context(self._tls)
+        if self._will is not None:
+            client.will_set(self._will.topic, self._will.payload, self._will.qos, self._will.retain)
+        client.on_connect = self._on_connect
+        client.on_publish = self._on_publish
+        client.on_disconnect = self._on_disconnect
+        self._client = client
+        try:
+            client.connect(self._broker.host, self._broker.port, self._broker.keepalive_s)
+        except UnicodeError as error:
+            raise OSError(f"'{self._broker.host}' is no host name") from error
+        opened = client.socket()
+        if isinstance(opened, socket.socket):
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+
+    def poll(self) -> list[Event]:
+        """See `Transport.poll`."""
+        client = self._client
+        if client is not None:
+            self._read(client)
+            if client.want_write():
+                client.loop_write()
+            client.loop_misc()
+        events, self._events = self._events, []
+        return events
+
+    def send(self, message: Message, expiry_s: int | None) -> int:
+        """See `Transport.send`."""
+        if self._client is None:
+            raise RuntimeError("send() needs an open connection")
+        properties = None
+        if expiry_s is not None and self._client.protocol == MQTTProtocolVersion.MQTTv5:
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+            properties.MessageExpiryInterval = expiry_s
+        return self._client.publish(
+            message.topic, message.payload, message.qos, message.retain, properties=properties
+        ).mid
+
+    def is_clogged(self) -> bool:
+        """See `Transport.is_clogged`."""
+        return self._client is not None and self._client.want_write()
+
+    def wait(self, timeout_s: float) -> None:
+        """See `Transport.wait`."""
+        opened = None if self._client is None else self._client.socket()
+        sockets: list[Any] = [] if opened is None else [opened]
+        writers = sockets if self.is_clogged() else []
+        readable, _, _ = select.select([self._woken, *sockets], writers, [], timeout_s)
+        if self._woken in readable:
+            self._woken.recv(4096)
+
+    def wake(self) -> None:
+        """See `Transport.wake`."""
+        with contextlib.suppress(BlockingIOError):  # full of wake-ups already
+            self._waker.send(b"\0")
+
+    def disconnect(self) -> None:
+        """See `Transport.disconnect`."""
+        if self._client is not None:
+            self._client.disconnect()  # written at once where the socket takes it
+        self.abort()
+
+    def abort(self) -> None:
+        """See `Transport.abort`."""
+        if self._client is not None and (opened := self._client.socket()) is not None:
+            opened.close()
+        self._client = None
+
+    def close(self) -> None:
+        """See `Transport.close`."""
+        self.abort()
+        self._woken.close()
+        self._waker.close()
+
+    def _read(self, client: Client) -> None:
+        opened: Any = client.socket()
+        while opened is not None and (
+            select.select([opened], [], [], 0)[0] or (isinstance(opened, ssl.SSLSocket) and opened.pending())
+        ):
+            client.loop_read()
+            opened = client.socket()
+
+    def _on_connect(self, _client: Client, _userdata: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:
+        if reason.is_failure:
+            name = reason.getName()
+            self._events.append(Refused(_REFUSALS.get(name, Refusal.OTHER), name))
+        else:
+            self._events.append(Accepted())
+
+    def _on_publish(self, _client: Client, _userdata: Any, mid: int, reason: ReasonCode, _properties: Any) -> None:
+        self._events.append(Confirmed(mid, reason.getName() if reason.is_failure else None))
+
+    def _on_disconnect(
+        self, _client: Client, _userdata: Any, flags: DisconnectFlags, reason: ReasonCode, _properties: Any
+    ) -> None:
+        name = reason.getName()
+        if not flags.is_disconnect_packet_from_server and name == "Unspecified error":
+            name = "Connection closed"  # without a packet, this is all that paho knows
+        self._events.append(Closed(name, taken_over=name == "Session taken over"))
+
+
+def _tls_context(tls: Tls) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=tls.ca_file)
+    except OSError as error:  # ssl.SSLError is one too
+        raise BrokerError(
+            f"mqtt.tls.ca_file: {tls.ca_file} cannot be used ({_what(error)}), give a PEM file of certificates"
+        ) from error
+    if tls.cert_file is not None:
+        try:
+            # Without a password, OpenSSL would ask for an encrypted key's one on the terminal.
+            context.load_cert_chain(tls.cert_file, tls.key_file, password="")
+        except OSError as error:
+            pair = tls.cert_file if tls.key_file is None else f"{tls.cert_file} with {tls.key_file}"
+            raise BrokerError(
+                f"mqtt.tls.cert_file: {pair} cannot be used ({_what(error)}),"
+                " give a PEM certificate and its unencrypted key"
+            ) from error
+    return context
+
+
+def _what(error: OSError) -> str:
+    return error.strerror or str(error)

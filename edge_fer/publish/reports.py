@@ -1,0 +1,81 @@
+"""What the daemon tells about itself, as records of scalars."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What runs here; published once per start and after a change of the configuration.
+
+    Attributes:
+        version: of edge-fer.
+        model_name: name of the emotion model.
+        model_sha256: hex digest of its `.tflite`.
+        labels: its emotions, in the order of its outputs.
+        camera: the configured source; passwords in a URL are removed on publication.
+        detector: kind of the face detector in use.
+        started_at_s: when the daemon started, seconds since the epoch.
+        config_digest: hex digest of the effective configuration, so that two devices can be compared.
+    """
+
+    version: str
+    model_name: str
+    model_sha256: str
+    labels: tuple[str, ...]
+    camera: str
+    detector: str
+    started_at_s: float
+    config_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageLatency:
+    """Percentiles of one stage's duration in milliseconds since the last report."""
+
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class HealthReport:
+    """How the daemon does. What concerns the broker's connection is added by the sink that owns it.
+
+    Attributes:
+        fps: frames processed per second since the last report.
+        stages: duration of each stage of a frame's way by its name (`detect`, `classify`, …).
+        dropped_frames: frames that the camera delivered and nobody processed, since the start.
+        camera_reconnects: how often the camera was opened again, since the start.
+        rss_mb: resident memory in MB (1e6 bytes).
+        temperature_c: of the processor, None where it cannot be read.
+        throttled: whether the board is slowed down by heat or low voltage, None where it cannot be read.
+    """
+
+    fps: float
+    stages: Mapping[str, StageLatency]
+    dropped_frames: int
+    camera_reconnects: int
+    rss_mb: float
+    temperature_c: float | None = None
+    throttled: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkStats:
+    """The state of the connection to the broker.
+
+    Attributes:
+        connected: whether the broker has accepted us and the connection stands.
+        protocol: MQTT version spoken, `5` or `3.1.1`; None before the first connection.
+        reconnects: connections after the first one.
+        queued: messages that wait for the broker.
+        lost: messages that were dropped unsent since the start, too old or too many. A state that a newer one
+            replaced is not lost.
+    """
+
+    connected: bool
+    protocol: str | None
+    reconnects: int
+    queued: int
+    lost: int

@@ -1,0 +1,28 @@
+"""JSON Schemas (draft 2020-12) of every payload, one file each, with descriptions and examples."""
+
+import json
+from importlib.resources import files
+from typing import Any, Final
+
+TOPICS: Final = {
+    "availability": "availability",
+    "camera/availability": "availability",
+    "info": "info",
+    "emotion": "reading",
+    "faces/+": "reading",
+    "health": "health",
+}
+"""The schema's name for each topic below `<base>/<device>`, as an MQTT topic filter.
+
+`availability` describes the plain text of the payload; the others describe JSON.
+"""
+
+
+def load(name: str) -> dict[str, Any]:
+    """A schema by its name.
+
+    Raises:
+        FileNotFoundError: there is none of this name.
+    """
+    schema: dict[str, Any] = json.loads(files(__name__).joinpath(f"{name}.json").read_text(encoding="utf-8"))
+    return schema
