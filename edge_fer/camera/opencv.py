@@ -44,7 +44,7 @@ def open_device(target: str, backend: int, parameters: Sequence[int] = ()) -> Vi
         backend: `cv2.CAP_V4L2` or `cv2.CAP_FFMPEG`.
         parameters: pairs of property and value that must stand before it is opened.
     """
-    _quieten()
+    quieten()
     return cv2.VideoCapture(target, backend, list(parameters))  # type: ignore[return-value]
 
 
@@ -85,7 +85,7 @@ def _image(encoded: NDArray[np.uint8], flags: int) -> NDArray[np.uint8] | None:
     return None if image is None else image.astype(np.uint8, copy=False)
 
 
-def _quieten() -> None:
+def quieten() -> None:
     """Silence what OpenCV and FFmpeg print on stderr, unless the environment asks for it.
 
     FFmpeg's level and options are read from the environment when the first capture is opened.
