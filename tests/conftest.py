@@ -1,6 +1,18 @@
 """What several tests share."""
 
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,3 +25,159 @@ def data() -> Path:
     if not DATA.is_dir():
         pytest.skip("the picture data in ../shared/data is not here")
     return DATA
+
+
+def require(program: str) -> str:
+    """Path of an installed program; skips the test without it, but fails it in continuous integration."""
+    path = shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
+    if path is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{program} is not installed")
+        pytest.skip(f"{program} is not installed")
+    return path
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass(frozen=True)
+class Received:
+    """A message as `mosquitto_sub` tells it."""
+
+    topic: str
+    payload: str
+    qos: int
+    retained: bool
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.payload)
+
+
+class Subscriber:
+    """Collects what `mosquitto_sub`, a client that shares no code with ours, receives."""
+
+    def __init__(self, host: str, port: int, topic: str, *options: str) -> None:
+        command = [require("mosquitto_sub"), "-h", host, "-p", str(port), "-t", topic, "-q", "1", "-F", "%j", *options]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self._changed = threading.Condition()
+        self._messages: list[Received] = []
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    @property
+    def messages(self) -> list[Received]:
+        """All so far, oldest first."""
+        with self._changed:
+            return list(self._messages)
+
+    def on(self, topic: str) -> list[Received]:
+        """Those whose topic ends so."""
+        return [message for message in self.messages if message.topic.endswith(topic)]
+
+    def wait_for(self, topic: str, payload: str | None = None, *, count: int = 1, timeout_s: float = 10) -> Received:
+        """The `count`th message whose topic ends so, with this payload if given; fails when it does not come."""
+
+        def matching() -> list[Received]:
+            return [m for m in self._messages if m.topic.endswith(topic) and payload in (None, m.payload)]
+
+        with self._changed:
+            if not self._changed.wait_for(lambda: len(matching()) >= count, timeout_s):
+                seen = [f"{m.topic} {m.payload}" for m in self._messages]
+                pytest.fail(f"no message {count} on …{topic} with {payload} in {timeout_s} s, but {seen}")
+            return matching()[count - 1]
+
+    def close(self) -> None:
+        self._process.terminate()
+        self._process.wait()
+        self._reader.join()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            told = json.loads(line)
+            with self._changed:
+                self._messages.append(
+                    Received(told["topic"], told.get("payload", ""), told["qos"], bool(told["retain"]))
+                )
+                self._changed.notify_all()
+
+
+class Mosquitto:
+    """A broker of Debian's on a free port, to be stopped, started again and frozen."""
+
+    def __init__(self, folder: Path, config: str) -> None:
+        self.host = "127.0.0.1"
+        self.port = free_port()
+        self._program = require("mosquitto")
+        self._config = folder / f"mosquitto-{self.port}.conf"
+        # It would give up root, and then cannot read the folder.
+        self._config.write_text(f"user root\nlistener {self.port} {self.host}\n{config}\n")
+        self._process: subprocess.Popen[bytes] | None = None
+        self._subscribers: list[Subscriber] = []
+
+    def start(self, timeout_s: float = 10) -> None:
+        log = self._config.with_suffix(".log")
+        with log.open("ab") as output:
+            self._process = subprocess.Popen([self._program, "-c", str(self._config)], stderr=output)
+        deadline_s = time.monotonic() + timeout_s
+        while time.monotonic() < deadline_s and self._process.poll() is None:
+            with socket.socket() as client:
+                if client.connect_ex((self.host, self.port)) == 0:
+                    return
+            time.sleep(0.01)
+        pytest.fail(f"mosquitto does not listen: {log.read_text()}")
+
+    def stop(self) -> None:
+        """End it; what it retained is forgotten."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.terminate()
+            self._process.wait()
+            self._process = None
+
+    def freeze(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def subscribe(self, topic: str = "#", *options: str) -> Subscriber:
+        """A subscriber that has received whatever is retained soon; further options go to `mosquitto_sub`."""
+        subscriber = Subscriber(self.host, self.port, topic, *options)
+        self._subscribers.append(subscriber)
+        return subscriber
+
+    def close(self) -> None:
+        for subscriber in self._subscribers:
+            subscriber.close()
+        self.stop()
+
+
+@pytest.fixture
+def make_mosquitto(tmp_path: Path) -> Iterator[Callable[[str], Mosquitto]]:
+    """Makes brokers with a configuration of one's own, not started yet."""
+    with ExitStack() as stack:
+
+        def make(config: str) -> Mosquitto:
+            broker = Mosquitto(tmp_path, config)
+            stack.callback(broker.close)
+            return broker
+
+        yield make
+
+
+@pytest.fixture
+def mosquitto(make_mosquitto: Callable[[str], Mosquitto]) -> Mosquitto:
+    """A running broker that lets everybody in."""
+    broker = make_mosquitto("allow_anonymous true")
+    broker.start()
+    return broker
