@@ -8,7 +8,7 @@ import logging
 import random
 from collections.abc import Callable
 from enum import Enum, auto
-from math import ceil
+from math import ceil, inf
 from typing import Final
 
 from edge_fer.publish.outbox import Outbox, Waiting
@@ -17,8 +17,8 @@ from edge_fer.publish.transport import Accepted, Closed, Confirmed, Event, Refus
 
 _log = logging.getLogger(__name__)
 
-_ANSWER_S: Final = 10.0
-"""Until the broker must have let us in, opening the connection included."""
+_ANSWER_S: Final = 4.0
+"""For the broker to let us in, once the connection is open."""
 
 _WINDOW: Final = 10
 """Unconfirmed messages at a time."""
@@ -78,7 +78,7 @@ class Link:
         self._keepalive_s = keepalive_s
         self._uniform = uniform
         self._phase = _Phase.PAUSING
-        self._until_s = float("-inf")
+        self._until_s = -inf
         self._version = versions[0]
         self._spoken: Version | None = None
         self._unconfirmed: dict[int, tuple[Waiting, float]] = {}
@@ -116,6 +116,8 @@ class Link:
             return 0.0
         for event in self._transport.poll():
             self._handle(event, now_s)
+        if self._phase is _Phase.ASKING and self._until_s == inf:
+            self._until_s = now_s + _ANSWER_S  # only now: to open the connection may have taken seconds
         if self._phase is _Phase.ASKING and now_s >= self._until_s:
             self._not_let_in(now_s, "it does not answer")
         if self._phase is _Phase.CONNECTED:
@@ -130,7 +132,6 @@ class Link:
     def _open(self, now_s: float) -> None:
         if self._down_since_s is None:
             self._down_since_s = now_s
-        self._until_s = now_s + _ANSWER_S
         try:
             self._transport.open(self._version)
         except OSError as error:
@@ -138,6 +139,7 @@ class Link:
             self._pause(now_s)
         else:
             self._phase = _Phase.ASKING
+            self._until_s = inf
 
     def _handle(self, event: Event, now_s: float) -> None:
         match event:
@@ -183,7 +185,7 @@ class Link:
         self._pause(now_s)
 
     def _not_let_in(self, now_s: float, reason: str, *, speaks_other: bool = False) -> None:
-        """Some old brokers refuse a new version by a word, others just hang up: try the next one.
+        """Some old brokers refuse a new version by a word, others hang up or say nothing: try the next one.
 
         One that has spoken a version with us before and now hangs up is merely restarting.
         """
