@@ -167,7 +167,7 @@ class Config(Section):
     model: Annotated[str, StringConstraints(min_length=1)] = "emotion"
     """A shipped model's name, or the path of a .tflite with its card (.json) beside it."""
     threads: Annotated[int, Field(ge=1, le=16)] = 1
-    """CPU threads for the networks; one is fastest for one face on most boards."""
+    """CPU threads for detector and classifier; more are faster on a board with idle cores, and warmer."""
     smoothing: SmoothingConfig = SmoothingConfig()
     mqtt: MqttConfig = MqttConfig()
     web: WebConfig = WebConfig()

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from edge_fer.camera.address import redact
 from edge_fer.config import Config
 from edge_fer.errors import ConfigError
 
@@ -48,6 +49,21 @@ def load_config(path: Path | None, environ: Mapping[str, str] = os.environ) -> C
     except ValidationError as invalid:
         problems = {_sentence(error, path, lines) for error in invalid.errors()}  # a union's branches say the same
         raise ConfigError(*sorted(problems, key=_by_line)) from None
+
+
+def masked(config: Config) -> dict[str, Any]:
+    """The effective configuration as plain values, with every password, also one in the camera's URL, hidden."""
+    values: dict[str, Any] = config.model_dump(mode="json")
+    values["device"] = config.device_name
+    source = config.camera.source
+    if isinstance(source, str) and "://" in source:
+        values["camera"]["source"] = redact(source)
+    return values
+
+
+def as_yaml(config: Config) -> str:
+    """The effective configuration in YAML, secrets hidden."""
+    return yaml.safe_dump(masked(config), sort_keys=False, allow_unicode=True)
 
 
 def _read_yaml(path: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:

@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 from edge_fer.errors import DownloadError
 
@@ -136,3 +136,41 @@ def _fetch(model: ModelFile, url: str, part: Path, progress: Callable[[int, int]
                 progress(min(done, model.size), model.size)
             file.flush()
             os.fsync(file.fileno())
+
+
+def run_models(action: str, out: TextIO) -> int:
+    """`edge-fer models pull|list|verify`.
+
+    Raises:
+        DownloadError: `pull` failed.
+    """
+    wrong = 0
+    for model in MODEL_FILES:
+        target = installed_path(model)
+        problem = problem_with(model, target)
+        if action == "pull" and problem is not None:
+            pull(model, target, progress=_Progress(model, out))
+            problem = None
+        wrong += problem is not None
+        match action:
+            case "list":
+                state = "installed" if problem is None else "not installed"
+                print(f"{model.name}\t{model.size} bytes\t{model.licence}\t{state}\t{target}", file=out)
+            case "verify" if problem is not None:
+                print(problem, file=out)
+            case _:
+                print(f"{target}: whole and unchanged", file=out)
+    return 1 if wrong and action == "verify" else 0
+
+
+class _Progress:
+    """A line that grows on a terminal; elsewhere nothing until the end."""
+
+    def __init__(self, model: ModelFile, out: TextIO) -> None:
+        self._name = model.name
+        self._out = out
+
+    def __call__(self, done: int, total: int) -> None:
+        if self._out.isatty():
+            end = "\n" if done == total else ""
+            print(f"\r{self._name}: {done * 100 // total:3d} % of {total} bytes", end=end, flush=True, file=self._out)

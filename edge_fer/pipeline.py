@@ -12,24 +12,37 @@ from edge_fer.track import Tracker
 
 
 class Pipeline:
-    """The steps that a frame goes through, with what they remember from frame to frame."""
+    """The steps that a frame goes through, with what they remember from frame to frame.
+
+    Args:
+        detector: finds the faces.
+        classifier: judges them.
+        card: the classifier's card.
+        config: how to track and smooth.
+        watch: times the steps.
+    """
 
     def __init__(
-        self,
-        *,
-        card: Card,
-        detector: Detector,
-        tracker: Tracker,
-        classifier: Classifier,
-        smoother: Smoother,
-        watch: Stopwatch,
+        self, *, detector: Detector, classifier: Classifier, card: Card, config: Config, watch: Stopwatch
     ) -> None:
         self.card = card
         self.detector = detector
         self.watch = watch
-        self._tracker = tracker
         self._classifier = classifier
-        self._smoother = smoother
+        self._config = config
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew with no track, as for another film or picture."""
+        tracking, smoothing = self._config.tracking, self._config.smoothing
+        self._tracker = Tracker(min_iou=tracking.min_iou, memory_s=tracking.memory_s)
+        self._smoother = Smoother(
+            self.card.labels,
+            time_constant_s=smoothing.time_constant_s,
+            enter_confidence=smoothing.enter_confidence,
+            leave_confidence=smoothing.leave_confidence,
+            dwell_s=smoothing.dwell_s,
+        )
 
     def process(self, frame: Frame) -> list[Reading]:
         """Find, follow and judge the faces of a frame; frames come in the order of their times."""
@@ -46,27 +59,15 @@ class Pipeline:
         return readings
 
 
-def open_pipeline(config: Config, watch: Stopwatch) -> Pipeline:
+def open_pipeline(config: Config) -> Pipeline:
     """Load detector and model as the configuration says.
 
     Raises:
         ModelError: the model or its runtime cannot be used.
         DetectorError: the detector cannot be had.
     """
-    detector = open_detector(config.detector)
+    detector = open_detector(config.detector, threads=config.threads)
     card, content = load_model_files(find_model(config.model))
-    smoothing = config.smoothing
-    return Pipeline(
-        card=card,
-        detector=detector,
-        tracker=Tracker(min_iou=config.tracking.min_iou, memory_s=config.tracking.memory_s),
-        classifier=Classifier(Network(content, card, threads=config.threads), card, detector=detector.name),
-        smoother=Smoother(
-            card.labels,
-            time_constant_s=smoothing.time_constant_s,
-            enter_confidence=smoothing.enter_confidence,
-            leave_confidence=smoothing.leave_confidence,
-            dwell_s=smoothing.dwell_s,
-        ),
-        watch=watch,
-    )
+    network = Network(content, card, threads=config.threads)
+    classifier = Classifier(network, card, detector=detector.name)
+    return Pipeline(detector=detector, classifier=classifier, card=card, config=config, watch=Stopwatch())

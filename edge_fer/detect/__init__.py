@@ -23,8 +23,12 @@ class Detector(Protocol):
         ...
 
 
-def open_detector(settings: DetectorConfig) -> Detector:
+def open_detector(settings: DetectorConfig, *, threads: int = 1) -> Detector:
     """Make the detector that the configuration asks for.
+
+    Args:
+        settings: which one, and how it searches.
+        threads: CPU threads of OpenCV; a setting of the whole process.
 
     Raises:
         DetectorError: its file is missing or unusable.
@@ -33,14 +37,17 @@ def open_detector(settings: DetectorConfig) -> Detector:
     kind = settings.kind
     if kind == "auto":
         kind = "yunet" if settings.model or yunet_file.is_file() else "haar"
-    if kind == "haar":
-        from edge_fer.detect.haar import Haar  # noqa: PLC0415 - OpenCV is slow to import
-
-        return Haar(model=Path(settings.model) if settings.model else None, search_px=settings.search_px)
-    if not yunet_file.is_file():
+    if kind == "yunet" and not yunet_file.is_file():
         raise DetectorError(
             f"detector yunet: there is no {yunet_file}; run `edge-fer models pull`, or set detector.kind to haar"
         )
+    import cv2  # noqa: PLC0415 - slow to import
+
+    cv2.setNumThreads(threads)
+    if kind == "haar":
+        from edge_fer.detect.haar import Haar  # noqa: PLC0415
+
+        return Haar(model=Path(settings.model) if settings.model else None, search_px=settings.search_px)
     from edge_fer.detect.yunet import YuNet  # noqa: PLC0415
 
     return YuNet(model=yunet_file, min_score=settings.min_score, search_px=settings.search_px)

@@ -1,0 +1,46 @@
+# make run    shows what edge-fer does: webcam or a clip, a broker, the live page
+# make test   runs the tests
+# make lint   runs formatter, linter and type checker
+# All three make their own virtual environment in .venv and need nothing but Python 3.10 or newer.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test lint format clean
+.DELETE_ON_ERROR:
+
+run: $(VENV)/.for-run
+	$(BIN)/edge-fer demo
+
+test: $(VENV)/.for-test
+	$(BIN)/pytest
+
+lint: $(VENV)/.for-test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/.for-test
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+
+$(VENV)/.for-run: pyproject.toml | $(BIN)/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[web,broker,plots]'
+	touch $@
+
+$(VENV)/.for-test: pyproject.toml | $(BIN)/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[train,web,broker,plots,metrics,dev]'
+	touch $@ $(VENV)/.for-run
+
+# Debian's python3 comes without ensurepip; where pip itself is there, it can furnish the environment instead.
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo 'edge-fer needs Python 3.10 or newer; name one: make PYTHON=python3.12'; exit 1; }
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV) 2>/dev/null || \
+		{ $(PYTHON) -m venv --clear --without-pip $(VENV) && $(PYTHON) -m pip --python $(VENV) install --quiet pip; } || \
+		{ rm -rf $(VENV); echo 'this Python cannot make virtual environments: apt install python3-venv'; exit 1; }

@@ -1,0 +1,170 @@
+"""The command line: `edge-fer COMMAND`, or `python -m edge_fer COMMAND`.
+
+The only place that configures logging and exits. Commands import what they need when they run, so that `--help`
+answers at once on a Zero 2 W.
+"""
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_fer import __version__, evaluate
+from edge_fer.errors import EdgeFerError
+
+if TYPE_CHECKING:
+    from edge_fer.config import Config
+
+EXIT_CODES = """\
+exit codes:
+  0  done, or stopped by SIGTERM or SIGINT
+  1  something cannot be used: camera, model, broker, data; one sentence on stderr says what and what would be right
+  2  the command line or the configuration is wrong; every problem is listed as file:line: key: problem
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; returns its exit code."""
+    args = make_parser().parse_args(argv)
+    try:
+        return int(args.run(args))
+    except EdgeFerError as error:
+        print(f"edge-fer: {error}" if error.exit_code == 1 else error, file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:  # the reader of our output went away, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of every command."""
+    parser = argparse.ArgumentParser(
+        prog="edge-fer",
+        description="Says which emotion each face before a camera shows, live, on the device, over MQTT.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"edge-fer {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def command(name: str, help_text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=help_text, description=f"{help_text[0].upper()}{help_text[1:]}.")
+        added.set_defaults(run=globals()[f"_{name}"])
+        return added
+
+    run = command("run", "run the daemon, exactly as the configuration says")
+    _add_config(run)
+    run.add_argument("--stdout", action="store_true", help="print the readings as JSON lines, too")
+    command("demo", "show what it does: webcam or a clip, any broker or an own one, live page")
+    check = command("check", "look whether camera, model and broker work, and how fast")
+    _add_config(check)
+    check.add_argument("--json", action="store_true", help="print the findings as JSON")
+    bench = command("bench", "measure frames per second, latency and memory on this machine")
+    _add_config(bench)
+    bench.add_argument("--seconds", type=float, default=30.0, help="how long to measure (%(default)s)")
+    bench.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
+    config = command("config", "print the effective configuration or its schema")
+    _add_config(config)
+    what = config.add_mutually_exclusive_group(required=True)
+    what.add_argument("--print", action="store_true", help="the effective configuration as YAML, secrets masked")
+    what.add_argument("--schema", action="store_true", help="the JSON Schema, for editors")
+    predict = command("predict", "judge the faces in images and videos")
+    predict.add_argument("paths", nargs="+", type=Path, metavar="IMAGE|VIDEO|FOLDER")
+    _add_config(predict)
+    predict.add_argument("--json", action="store_true", help="print one JSON object per image or frame")
+    predict.add_argument("--annotate", type=Path, metavar="FOLDER", help="write copies with the faces drawn in there")
+    evaluated = commands.add_parser(
+        "evaluate", help="score a model on labelled face pictures", description="Score a model on labelled pictures."
+    )
+    evaluate.add_arguments(evaluated)
+    evaluated.set_defaults(run=evaluate.run)
+    models = command("models", "fetch, list or verify the detector files that are not shipped")
+    models.add_argument("action", choices=["pull", "list", "verify"])
+    return parser
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML configuration (default: all defaults)")
+
+
+def _load(args: argparse.Namespace) -> "Config":
+    from edge_fer.configfile import load_config
+
+    config = load_config(args.config)
+    logging.basicConfig(
+        level=config.log.level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    return config
+
+
+def _run(args: argparse.Namespace) -> int:
+    from edge_fer.configfile import load_config
+    from edge_fer.daemon import run_daemon
+    from edge_fer.publish.sinks import StdoutSink
+
+    def json_lines(config: "Config") -> StdoutSink:
+        return StdoutSink(stream=sys.stdout, rate_hz=config.mqtt.rate_hz)
+
+    config = _load(args)
+    return run_daemon(config, load=lambda: load_config(args.config), output=json_lines if args.stdout else None)
+
+
+def _demo(_args: argparse.Namespace) -> int:
+    from edge_fer.demo import run_demo
+
+    logging.basicConfig(level="WARNING", stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    return run_demo(sys.stdout)
+
+
+def _check(args: argparse.Namespace) -> int:
+    from edge_fer.check import run_check
+
+    return run_check(_load(args), sys.stdout, as_json=args.json)
+
+
+def _bench(args: argparse.Namespace) -> int:
+    from edge_fer.bench import run_bench
+
+    return run_bench(_load(args), sys.stdout, seconds=args.seconds, json_file=args.json)
+
+
+def _config(args: argparse.Namespace) -> int:
+    from edge_fer.config import Config
+    from edge_fer.configfile import as_yaml
+
+    if args.schema:
+        print(json.dumps(Config.model_json_schema(), indent=2))
+    else:
+        print(as_yaml(_load(args)), end="")
+    return 0
+
+
+def _predict(args: argparse.Namespace) -> int:
+    import contextlib
+
+    from edge_fer.annotate import Annotator
+    from edge_fer.predict import as_json, as_text, predict
+
+    config = _load(args)
+    with Annotator(args.annotate) if args.annotate else contextlib.nullcontext() as annotator:
+        for prediction in predict(args.paths, config):
+            print(as_json(prediction).decode() if args.json else as_text(prediction), flush=True)
+            if annotator:
+                annotator.write(prediction)
+    return 0
+
+
+def _models(args: argparse.Namespace) -> int:
+    from edge_fer.model_files import run_models
+
+    return run_models(args.action, sys.stdout)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

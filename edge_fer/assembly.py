@@ -1,0 +1,183 @@
+"""The parts that a configuration asks for, put together; and exchanged one by one when it changes."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import TypeAlias, TypedDict
+
+from edge_fer import __version__
+from edge_fer.camera import capture_from
+from edge_fer.config import Config, MqttConfig
+from edge_fer.configfile import masked
+from edge_fer.errors import EdgeFerError
+from edge_fer.pipeline import open_pipeline
+from edge_fer.publish.mqtt import MqttSink, VersionChoice, connect
+from edge_fer.publish.paho import Tls
+from edge_fer.publish.reports import Info
+from edge_fer.publish.sinks import Sink, Sinks
+from edge_fer.web import LivePage
+
+Output: TypeAlias = Callable[[Config], Sink]
+"""Makes a further sink beside MQTT, such as JSON lines on standard output."""
+
+
+class Assembly:
+    """Camera, pipeline, sinks and page of one configuration.
+
+    The camera is opened by the first look for a frame, and the broker is connected to in the background, so that
+    neither keeps the daemon from starting.
+
+    Args:
+        config: what to put together.
+        output: makes a further sink, if one is wanted.
+
+    Raises:
+        EdgeFerError: a part that the configuration names cannot be used; none is left open.
+    """
+
+    def __init__(self, config: Config, *, output: Output | None = None) -> None:
+        self.config = config
+        self.started_at_s = time.time()
+        self._output = output
+        with ExitStack() as undo:
+            self.pipeline = open_pipeline(config)
+            self.capture = capture_from(config.camera)
+            self.page = _open_page(config)
+            if self.page is not None:
+                undo.callback(self.page.close)
+            self.mqtt = _open_mqtt(config)
+            self.sinks = self._joined_sinks()
+            undo.pop_all()
+
+    def announce(self) -> None:
+        """Publish what runs here."""
+        self.sinks.info(
+            Info(
+                version=__version__,
+                model_name=self.pipeline.card.name,
+                model_sha256=self.pipeline.card.sha256,
+                labels=self.pipeline.card.labels,
+                camera=self.capture.name,
+                detector=self.pipeline.detector.name,
+                started_at_s=self.started_at_s,
+                config_digest=_digest(self.config),
+            )
+        )
+
+    def change_to(self, config: Config) -> bool:
+        """Exchange the parts that another configuration changes; the others go on undisturbed.
+
+        Returns:
+            whether anything changed.
+
+        Raises:
+            EdgeFerError: a part cannot be had; all stays as it was.
+        """
+        old = self.config
+        if config == old:
+            return False
+        with ExitStack() as undo:
+            pipeline, capture, page = self.pipeline, self.capture, self.page
+            if _pipeline_part(config) != _pipeline_part(old):
+                pipeline = open_pipeline(config)
+            if config.camera != old.camera:
+                capture = capture_from(config.camera)
+            if config.web != old.web:
+                page = _open_page(config)
+                if page is not None:
+                    undo.callback(page.close)
+            if (config.mqtt, config.device) != (old.mqtt, old.device):
+                self._exchange_mqtt(config)
+            undo.pop_all()
+        if page is not self.page and self.page is not None:
+            self.page.close()
+        if capture is not self.capture:
+            self.capture.stop()
+        self.config, self.pipeline, self.capture, self.page = config, pipeline, capture, page
+        self.sinks = self._joined_sinks()
+        return True
+
+    def close(self) -> None:
+        """Let go of the camera, say that the device is offline, close the page."""
+        with ExitStack() as parts:
+            if self.page is not None:
+                parts.callback(self.page.close)
+            parts.callback(self.sinks.close)
+            parts.callback(self.capture.stop)
+
+    def _exchange_mqtt(self, config: Config) -> None:
+        """The old connection ends first: two with one client id would throw each other out."""
+        if self.mqtt is not None:
+            self.mqtt.close()
+        try:
+            self.mqtt = _open_mqtt(config)
+        except EdgeFerError:
+            self.mqtt = _open_mqtt(self.config)
+            self.sinks = self._joined_sinks()
+            self.announce()
+            raise
+
+    def _joined_sinks(self) -> Sinks:
+        sinks: list[Sink] = []
+        if self._output is not None:
+            sinks.append(self._output(self.config))
+        if self.mqtt is not None:
+            sinks.append(self.mqtt)
+        return Sinks(*sinks)
+
+
+def _open_page(config: Config) -> LivePage | None:
+    if not config.web.enabled:
+        return None
+    page = LivePage(host=config.web.host, port=config.web.port)
+    page.start()
+    return page
+
+
+class BrokerAccess(TypedDict):
+    """How to get into the broker, as `connect` and `try_broker` of `edge_fer.publish.mqtt` take it."""
+
+    host: str
+    port: int
+    username: str | None
+    password: str | None
+    protocol: VersionChoice
+    tls: Tls | None
+
+
+def broker_access(mqtt: MqttConfig) -> BrokerAccess:
+    """The configured access."""
+    tls = Tls(ca_file=mqtt.tls.ca_file, cert_file=mqtt.tls.cert_file, key_file=mqtt.tls.key_file)
+    return BrokerAccess(
+        host=mqtt.host,
+        port=mqtt.port,
+        username=mqtt.username,
+        password=mqtt.password.get_secret_value() if mqtt.password is not None else None,
+        protocol=mqtt.protocol,
+        tls=tls if mqtt.tls.enabled else None,
+    )
+
+
+def _open_mqtt(config: Config) -> MqttSink | None:
+    mqtt = config.mqtt
+    if not mqtt.enabled:
+        return None
+    return connect(
+        device=config.device_name,
+        base_topic=mqtt.base_topic,
+        heartbeat_s=mqtt.heartbeat_s,
+        rate_hz=mqtt.rate_hz,
+        keepalive_s=mqtt.keepalive_s,
+        **broker_access(mqtt),
+    )
+
+
+def _pipeline_part(config: Config) -> tuple[object, ...]:
+    return config.detector, config.tracking, config.model, config.threads, config.smoothing
+
+
+def _digest(config: Config) -> str:
+    """Of the effective configuration without its secrets, so that two devices can be compared."""
+    return hashlib.sha256(json.dumps(masked(config), sort_keys=True).encode()).hexdigest()

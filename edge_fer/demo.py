@@ -1,0 +1,134 @@
+"""`edge-fer demo`: everything at once, with whatever this machine has."""
+
+import importlib.util
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Final, TextIO, TypeAlias
+
+from edge_fer.broker import EmbeddedBroker, is_broker_listening
+from edge_fer.camera import open_source
+from edge_fer.clip import write_demo_clip
+from edge_fer.config import CameraConfig, Config, MqttConfig, WebConfig
+from edge_fer.daemon import run_daemon
+from edge_fer.errors import BrokerError, CameraError
+from edge_fer.model_files import YUNET, installed_path
+from edge_fer.publish.policy import EmotionPolicy
+from edge_fer.publish.reports import HealthReport, Info
+from edge_fer.records import Reading
+
+BROKER_PORT: Final = 1883
+PAGE_PORTS: Final = range(8080, 8100)
+LOCAL: Final = "127.0.0.1"
+REPEAT_S: Final = 2.0
+
+Say: TypeAlias = Callable[[str, str], None]
+"""Tells the user what was chosen: topic and sentence."""
+
+
+class ConsoleSink:
+    """A line for people on every change, and every few seconds without one."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._policy = EmotionPolicy(heartbeat_s=REPEAT_S, rate_hz=2.0)
+
+    def publish(self, time_s: float, readings: Sequence[Reading]) -> None:
+        """Print the primary face's emotion when it is due."""
+        due = self._policy.update(time_s, readings)
+        if due is None:
+            return
+        clock = time.strftime("%H:%M:%S")
+        if due.reading is None:
+            print(f"{clock}  nobody in view", file=self._out, flush=True)
+        else:
+            face = due.reading
+            bar = "#" * round(20 * face.confidence)
+            print(
+                f"{clock}  face {face.track}  {face.emotion:9} {face.confidence:4.0%} {bar}", file=self._out, flush=True
+            )
+
+    def info(self, info: Info) -> None:
+        """Nothing: the demo says what it chose before."""
+
+    def camera(self, online: bool) -> None:
+        """Nothing: the log tells."""
+
+    def health(self, report: HealthReport) -> None:
+        """Nothing."""
+
+    def check(self) -> None:
+        """Nothing: there is no thread."""
+
+    def close(self) -> None:
+        """Nothing: the stream belongs to the caller."""
+
+
+def run_demo(out: TextIO) -> int:
+    """Choose camera, broker, detector and page, say so in one line each, and run until Ctrl-C."""
+
+    def say(topic: str, text: str) -> None:
+        print(f"{topic:9} {text}", file=out, flush=True)
+
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edge-fer-")))
+        config = Config(
+            camera=_choose_camera(folder, say),
+            mqtt=_choose_broker(stack, say),
+            web=_choose_page(say),
+        )
+        if installed_path(YUNET).is_file():
+            say("detector", "yunet")
+        else:
+            say("detector", "haar, which OpenCV carries; `edge-fer models pull` fetches the better and faster yunet")
+        if config.mqtt.enabled:
+            say("listen", f"mosquitto_sub -h {LOCAL} -p {config.mqtt.port} -t '{config.mqtt.base_topic}/#' -v")
+        say("stop", "Ctrl-C")
+        return run_daemon(config, load=lambda: config, output=lambda _config: ConsoleSink(out))
+
+
+def _choose_camera(folder: Path, say: Say) -> CameraConfig:
+    """The first webcam that gives a frame, else a clip made on the spot."""
+    for device in sorted(Path("/dev").glob("video*")):
+        settings = CameraConfig(source=str(device))
+        try:
+            with closing(open_source(settings)) as source:
+                source.read()
+                say("camera", f"{source.name}, {source.details}")
+                return settings
+        except CameraError:
+            continue  # many a /dev/videoN is a codec or a metadata node
+    clip = folder / "clip.mp4"
+    write_demo_clip(clip)
+    say("camera", "no webcam here, so a clip that pans over a portrait of Grace Hopper")
+    return CameraConfig(source=str(clip), loop=True)
+
+
+def _choose_broker(stack: ExitStack, say: Say) -> MqttConfig:
+    """The broker of this machine, else one of our own."""
+    settings = MqttConfig(host=LOCAL, port=BROKER_PORT)
+    if is_broker_listening(LOCAL, BROKER_PORT, timeout_s=1.0):
+        say("broker", f"the one at {LOCAL}:{BROKER_PORT}")
+        return settings
+    try:
+        stack.enter_context(EmbeddedBroker(BROKER_PORT))
+    except BrokerError as error:
+        say("broker", f"none: {error}")
+        return MqttConfig(enabled=False)
+    say("broker", f"an embedded one at {LOCAL}:{BROKER_PORT}, for this machine only")
+    return settings
+
+
+def _choose_page(say: Say) -> WebConfig:
+    """The live page on the first free port, if its libraries are installed."""
+    if any(importlib.util.find_spec(library) is None for library in ("starlette", "uvicorn")):
+        say("page", "none: run `pip install 'edge-fer[web]'` to have one")
+        return WebConfig()
+    for port in PAGE_PORTS:
+        if not is_broker_listening(LOCAL, port, timeout_s=1.0):
+            say("page", f"http://{LOCAL}:{port}/")
+            return WebConfig(enabled=True, host=LOCAL, port=port)
+    say("page", f"none: ports {PAGE_PORTS.start} to {PAGE_PORTS.stop - 1} are all taken")
+    return WebConfig()

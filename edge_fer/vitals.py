@@ -1,0 +1,88 @@
+"""How the daemon does: frame rate, latency, memory; for the health topic and the live page."""
+
+from edge_fer.assembly import Assembly
+from edge_fer.board import resident_mb, temperature_c
+from edge_fer.publish.policy import Every
+from edge_fer.publish.reports import HealthReport, StageLatency
+from edge_fer.records import Frame, Reading
+from edge_fer.web import Status
+
+STATUS_S = 1.0
+"""Seconds between two computations of the live page's figures."""
+
+
+class Vitals:
+    """Watches an assembly run and tells its sinks and its page.
+
+    Args:
+        assembly: what is watched.
+        now_s: monotonic seconds.
+    """
+
+    def __init__(self, assembly: Assembly, now_s: float) -> None:
+        self._assembly = assembly
+        self._health_due = Every(assembly.config.mqtt.health_s)
+        self._health_due(now_s)  # the first report has something to tell one period from now
+        self._status_due = Every(STATUS_S)
+        self._health_rate = _Rate(now_s)
+        self._status_rate = _Rate(now_s)
+        self._status: Status | None = None
+
+    def turn(self, now_s: float, frame: Frame | None, readings: list[Reading]) -> None:
+        """Take note of one turn of the loop, and report what is due."""
+        if frame is not None:
+            self._health_rate.frames += 1
+            self._status_rate.frames += 1
+        if self._health_due(now_s):
+            self._assembly.sinks.health(self._health(now_s))
+        page = self._assembly.page
+        if page is None:
+            return
+        online = self._assembly.capture.state.online
+        if self._status is None or self._status_due(now_s) or online != self._status.camera_online:
+            self._status = self._make_status(now_s)
+        if frame is not None or not online:
+            page.update(frame, readings, self._status)
+
+    def _health(self, now_s: float) -> HealthReport:
+        camera = self._assembly.capture.state
+        return HealthReport(
+            fps=self._health_rate.take(now_s),
+            stages={
+                stage: StageLatency(p50_ms=spent.p50_ms, p95_ms=spent.p95_ms, p99_ms=spent.p99_ms)
+                for stage, spent in self._assembly.pipeline.watch.percentiles().items()
+            },
+            dropped_frames=camera.dropped,
+            camera_reconnects=camera.reconnects,
+            rss_mb=resident_mb(),
+            temperature_c=temperature_c(),
+        )
+
+    def _make_status(self, now_s: float) -> Status:
+        assembly = self._assembly
+        camera = assembly.capture.state
+        mqtt = assembly.config.mqtt
+        return Status(
+            device=assembly.config.device_name,
+            fps=self._status_rate.take(now_s),
+            latency_ms={stage: spent.p50_ms for stage, spent in assembly.pipeline.watch.percentiles().items()},
+            camera=camera.name,
+            camera_online=camera.online,
+            broker=f"{mqtt.host}:{mqtt.port}",
+            broker_online=assembly.mqtt.link.connected if assembly.mqtt is not None else None,
+            model=assembly.pipeline.card.name,
+            detector=assembly.pipeline.detector.name,
+        )
+
+
+class _Rate:
+    """Frames per second since the last look."""
+
+    def __init__(self, now_s: float) -> None:
+        self.frames = 0
+        self._since_s = now_s
+
+    def take(self, now_s: float) -> float:
+        rate = self.frames / max(now_s - self._since_s, 1e-9)
+        self.frames, self._since_s = 0, now_s
+        return rate
