@@ -1,44 +1,140 @@
-"""The command line of the trainer."""
+"""The command line of the trainer: the only place that reads arguments, configures logging and exits."""
 
 import argparse
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from edge_fer.errors import EdgeFerError
+from pydantic import ValidationError
+
+from edge_fer.errors import ConfigError, EdgeFerError
+
+from .data.options import DataOptions
+from .options import add_options, given_options
+from .recipe import RECIPES, Recipe, load_recipe
+
+_COMMANDS = """\
+commands:
+  (none)     train: edge-fer-train --data DIR --net edge --epochs 24 --out RUN
+  compare    train several nets on the same split with the same budget
+  predict    classify pictures that have no labels
+  augment    a picture of what augmentation does to eight samples
+  benchmark  how fast batches are made, and how fast a net consumes them
+"""
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    parser = argparse.ArgumentParser(prog="edge-fer-train")
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--exclude", type=Path)
-    parser.add_argument("--recipe", default="")
-    parser.add_argument("--net")
-    parser.add_argument("--epochs", type=int)
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    from .data.folders import read_folders
-    from .data.problems import Problems
-    from .data.tree import open_tree
-    from .fit import train
-    from .recipe import load_recipe
-
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    commands = {"compare": _compare, "predict": _predict, "augment": _augment, "benchmark": _benchmark}
+    command = commands[words.pop(0)] if words and words[0] in commands else _train
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow tells every start of its CPU's features
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     try:
-        given = {k: v for k, v in vars(options).items() if k in {"net", "epochs"} and v is not None}
-        recipe = load_recipe(options.recipe, given)
-        exclude = frozenset(options.exclude.read_text().split() if options.exclude else ())
-        problems = Problems(0.01)
-        dataset = read_folders(open_tree(options.data), (recipe.size, recipe.size), exclude, problems)
-        logging.getLogger(__name__).info("%s", dataset.describe())
-        train(recipe, dataset, options.out)
+        command(words)
     except EdgeFerError as error:
-        print(error, file=sys.stderr)
+        print(f"edge-fer-train: {error}", file=sys.stderr)  # noqa: T201
         return error.exit_code
     return 0
+
+
+def _train(words: Sequence[str]) -> None:
+    parser = _parser("", "Train a network on pictures of faces.")
+    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="run folder; a killed run in it goes on")
+    parser.add_argument("--h5", action="store_true", help="save the best model as model.h5 as well")
+    parser.add_argument("--tensorboard", action="store_true", help="write TensorBoard logs to RUN/tensorboard")
+    options = parser.parse_args(words)
+    recipe, data = _recipe(options), _data_options(options)
+
+    from .data.source import load
+    from .fit import train
+    from .report import write_report
+
+    dataset = load(options.data, data, recipe.size)
+    logging.getLogger(__name__).info("%s", dataset.describe())
+    net = train(recipe, dataset, options.out, legacy_h5=options.h5, tensorboard=options.tensorboard)
+    write_report(options.out, net, recipe, dataset, options.data, data)
+
+
+def _compare(words: Sequence[str]) -> None:
+    parser = _parser("compare", "Train several nets on the same split with the same budget: one table, one plot.")
+    parser.add_argument("--nets", required=True, help="names of nets, or of recipes with their own budget, with commas between")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the table, the plot and one run each")
+    options = parser.parse_args(words)
+    recipe, data = _recipe(options), _data_options(options)
+
+    from .compare import compare
+    from .data.source import load
+
+    dataset = load(options.data, data, recipe.size)
+    compare(options.nets.split(","), recipe, dataset, options.out)
+
+
+def _predict(words: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser("edge-fer-train predict", description="Classify pictures that have no labels.")
+    parser.add_argument("model", type=Path, help="RUN/model.keras, with run.json beside it")
+    parser.add_argument("--data", required=True, help="test.csv with a column pixels, or a folder or zip of pictures")
+    parser.add_argument("--out", type=Path, required=True, metavar="CSV", help="submission: one row per picture, in order")
+    options = parser.parse_args(words)
+
+    from .submission import write_submission
+
+    write_submission(options.model, options.data, options.out)
+
+
+def _augment(words: Sequence[str]) -> None:
+    parser = _parser("augment", "A picture of what augmentation does to eight samples.")
+    parser.add_argument("--out", type=Path, required=True, metavar="PNG", help="the picture")
+    options = parser.parse_args(words)
+    recipe, data = _recipe(options), _data_options(options)
+
+    from .data.source import load
+    from .plots import save_augmentation
+
+    save_augmentation(options.out, load(options.data, data, recipe.size).train, recipe)
+
+
+def _benchmark(words: Sequence[str]) -> None:
+    parser = _parser("benchmark", "How many pictures per second the input makes and the net consumes.")
+    options = parser.parse_args(words)
+    recipe, data = _recipe(options), _data_options(options)
+
+    from .benchmark import benchmark
+    from .data.source import load
+
+    benchmark(recipe, load(options.data, data, recipe.size))
+
+
+def _parser(command: str, description: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        f"edge-fer-train {command}".rstrip(),
+        description=description,
+        epilog=_COMMANDS if not command else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--data", required=True, help="folder, zip archive, CSV file, or kaggle:owner/name; its format is found out"
+    )
+    known = ", ".join(sorted(p.stem for p in RECIPES.glob("*.yaml")))
+    parser.add_argument("--recipe", default="", help=f"YAML file, or a published recipe: {known}")
+    add_options(parser, DataOptions, "data")
+    add_options(parser, Recipe, "recipe (each overrides what --recipe says)")
+    return parser
+
+
+def _recipe(options: argparse.Namespace) -> Recipe:
+    return load_recipe(options.recipe, given_options(options, Recipe))
+
+
+def _data_options(options: argparse.Namespace) -> DataOptions:
+    try:
+        return DataOptions.model_validate(given_options(options, DataOptions))
+    except ValidationError as error:
+        raise ConfigError(
+            *(f"--{str(e['loc'][0]).replace('_', '-')}: {e['msg']}" for e in error.errors())
+        ) from error
 
 
 if __name__ == "__main__":

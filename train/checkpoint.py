@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,38 +10,73 @@ import keras
 import numpy as np
 from keras import ops
 
+from .judge import Judge
 
-def save_checkpoint(path: Path, model: keras.Model, state: dict[str, Any]) -> None:
-    """Write all variables of a compiled model and its optimizer, and `state`, at once or not at all.
+
+class Checkpoint(keras.callbacks.Callback):
+    """Saves everything that the next epoch depends on, after all other callbacks had their say.
+
+    That is every variable of the training model (dropout's seeds among them) and of its optimizer (step, rate,
+    moments, averaged weights), the best score so far, the history, and what the watching callbacks remember. Order and
+    views of the data depend on the epoch's number alone and need no saving.
 
     Args:
-        path: an `.npz` file; an older one is replaced whole.
-        model: compiled; dropout's seeds are among its variables.
-        state: anything JSON can hold.
+        path: the `.npz` file.
+        state: JSON values kept with it; `epoch`, `stage`, `best`, `history`, `stopped` and `watchers` are ours.
+        judge: knows the best score.
+        watchers: EarlyStopping and the like.
     """
-    arrays = {f"v{i}": ops.convert_to_numpy(v) for i, v in enumerate(_variables(model))}
-    temporary = path.with_suffix(".partial")
-    with temporary.open("wb") as file:
-        np.savez(file, state=np.array(json.dumps(state)), **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+
+    def __init__(
+        self, path: Path, state: dict[str, Any], judge: Judge, watchers: Sequence[keras.callbacks.Callback]
+    ) -> None:
+        super().__init__()
+        self._path, self._state, self._judge, self._watchers = path, state, judge, watchers
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Let the watchers remember; they have just forgotten everything."""
+        self._judge.best = self._state["best"]
+        for watcher, memory in zip(self._watchers, self._state["watchers"], strict=False):
+            vars(watcher).update(memory)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
+        """Save."""
+        row = {k.removeprefix("label_"): float(v) for k, v in logs.items()}
+        self._state["history"].append({"epoch": epoch + 1, "stage": self._state["stage"] + 1} | row)
+        self._state |= {
+            "epoch": epoch + 1,
+            "best": self._judge.best,
+            "stopped": bool(self.model.stop_training),
+            "watchers": [_memory(w) for w in self._watchers],
+        }
+        arrays = {f"v{i}": ops.convert_to_numpy(v) for i, v in enumerate(_variables(self.model))}
+        temporary = self._path.with_suffix(".partial")
+        with temporary.open("wb") as file:
+            np.savez(file, state=np.array(json.dumps(self._state)), **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self._path)
 
 
-def load_checkpoint(path: Path, model: keras.Model) -> None:
+def read_state(path: Path) -> dict[str, Any]:
+    """The state of a checkpoint."""
+    with np.load(path) as arrays:
+        state: dict[str, Any] = json.loads(str(arrays["state"]))
+    return state
+
+
+def load_variables(path: Path, model: keras.Model) -> None:
     """Put a checkpoint's variables back into a model compiled like the one that was saved."""
     with np.load(path) as arrays:
         for i, variable in enumerate(_variables(model)):
             variable.assign(arrays[f"v{i}"])
 
 
-def read_state(path: Path) -> dict[str, Any]:
-    """The `state` of a checkpoint."""
-    with np.load(path) as arrays:
-        state: dict[str, Any] = json.loads(str(arrays["state"]))
-    return state
-
-
 def _variables(model: keras.Model) -> list[keras.Variable]:
     model.optimizer.build(model.trainable_variables)
     return [*model.variables, *model.optimizer.variables]
+
+
+def _memory(watcher: keras.callbacks.Callback) -> dict[str, Any]:
+    """What a callback of Keras counts and compares with: its plain numbers."""
+    return {k: v for k, v in vars(watcher).items() if isinstance(v, int | float) and not k.startswith("_")}

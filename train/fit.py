@@ -1,118 +1,166 @@
 """Trains a network by a recipe into a run folder, and goes on where a killed run left off."""
 
-import json
 import logging
 import sys
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import pandas as pd
-from keras import ops
 
-from edge_fer.errors import ConfigError
+from edge_fer.errors import ConfigError, DataError
 
 from . import nets
-from .augment import plain
 from .batches import Batches
-from .checkpoint import load_checkpoint, read_state, save_checkpoint
+from .checkpoint import Checkpoint, load_variables, read_state
 from .data.dataset import Dataset
-from .judge import predict, score
-from .precision import resolve_precision
-from .recipe import Recipe
-from .schedule import make_optimizer
+from .device import jit_setting, resolve_precision
+from .judge import Judge, save_whole
+from .objective import losses, set_trainable, training_model
+from .recipe import Recipe, Stage
+from .schedule import make_optimizer, watchers
 
 log = logging.getLogger(__name__)
 
 
-def train(recipe: Recipe, dataset: Dataset, run: Path) -> None:
-    """Train into the folder `run`, which ends up holding `model.keras`, `last.keras` and `history.csv`."""
+def train(
+    recipe: Recipe, dataset: Dataset, run: Path, *, legacy_h5: bool = False, tensorboard: bool = False
+) -> keras.Model:
+    """Train into a run folder.
+
+    A run that was killed goes on at the epoch it was in, and ends up with the very weights it would have had.
+
+    Args:
+        recipe: how.
+        dataset: on what; pictures of the recipe's size.
+        run: the folder; ends up with `model.keras` (the best), `last.keras`, `history.csv` and `checkpoint.npz`.
+        legacy_h5: save the best as `model.h5` as well.
+        tensorboard: write TensorBoard logs to the folder `tensorboard` in it.
+
+    Returns:
+        The best network, float32.
+
+    Raises:
+        ConfigError: the folder holds another run, or the recipe does not fit the data.
+    """
+    if recipe.use_votes != "none" and dataset.train.votes is None:
+        raise ConfigError(f"use_votes: {recipe.use_votes}: the data has no votes: name their file with --votes.")
     checkpoint = run / "checkpoint.npz"
-    identity = {"recipe": recipe.model_dump(mode="json"), "data": dataset.fingerprint()}
-    state = read_state(checkpoint) if checkpoint.exists() else {"epoch": 0, "history": [], "best": -1.0} | identity
-    for key, what in (("recipe", "recipe"), ("data", "data")):
-        if state[key] != identity[key]:
-            raise ConfigError(f"{run} holds a run with another {what}: choose another --out.")
+    state = _begin_or_resume(checkpoint, recipe, dataset)
     run.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(recipe.seed)
+    shape, classes = (*dataset.size, 1), len(dataset.classes)
     policy = resolve_precision(recipe.precision)
+    keras.config.set_dtype_policy("float32")
+    shipped = nets.build(recipe.net, shape, classes, recipe.net_args)
+    shipped_training = training_model(shipped, recipe)
     keras.config.set_dtype_policy(policy)
-    shape = (*dataset.size, 1)
-    net = nets.edge(shape, len(dataset.classes), **recipe.net_args)
-    batches = Batches(dataset.train, len(dataset.classes), recipe)
-    net.compile(
-        make_optimizer(recipe, batches.steps_per_epoch),
-        keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing),
-        metrics=["accuracy"],
-        jit_compile=False,
+    net = nets.build(recipe.net, shape, classes, recipe.net_args)
+    model = training_model(net, recipe)
+    keras.config.set_dtype_policy("float32")
+    batches = Batches(dataset, recipe, [_load_teacher(t, shape, classes) for t in recipe.teachers])
+    log.info(
+        "%s: %d parameters, %s on %s, %d steps per epoch",
+        recipe.net, net.count_params(), policy, keras.backend.backend(), batches.steps_per_epoch,
+    )  # fmt: skip
+    first = Stage(epochs=recipe.epochs, learning_rate=recipe.learning_rate, trainable=recipe.trainable)
+    stages = [first, *recipe.stages]
+    while state["stage"] < len(stages):
+        stage = stages[state["stage"]]
+        set_trainable(net, stage.trainable)
+        set_trainable(shipped, stage.trainable)
+        _compile(model, recipe, stage, batches.steps_per_epoch)
+        if state["epoch"]:
+            load_variables(checkpoint, model)
+            log.info("resumed after epoch %d of %d, stage %d", state["epoch"], stage.epochs, state["stage"] + 1)
+        elif state["stage"]:
+            net.set_weights(keras.saving.load_model(run / "model.keras", compile=False).get_weights())
+            log.info("stage %d: %d epochs at %g", state["stage"] + 1, stage.epochs, stage.learning_rate)
+        if not state["stopped"] and state["epoch"] < stage.epochs:
+            judge = Judge(
+                shipped, shipped_training, dataset=dataset, monitor=recipe.monitor, run=run,
+                averaged=bool(recipe.ema), seed=recipe.seed,
+            )  # fmt: skip
+            _fit(model, batches, stage, state, _callbacks(recipe, run, state, judge, tensorboard))
+        state |= {"stage": state["stage"] + 1, "epoch": 0, "stopped": False, "watchers": []}
+    best: keras.Model = keras.saving.load_model(run / "model.keras", compile=False)
+    if legacy_h5:
+        save_whole(best, run / "model.h5")
+    return best
+
+
+def _begin_or_resume(checkpoint: Path, recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
+    identity = {"recipe": recipe.model_dump(mode="json"), "data": dataset.fingerprint()}
+    if not checkpoint.exists():
+        fresh = {"stage": 0, "epoch": 0, "best": None, "stopped": False, "history": [], "watchers": []}
+        return {**identity, **fresh}
+    state = read_state(checkpoint)
+    if state["data"] != identity["data"]:
+        raise ConfigError(f"{checkpoint.parent} holds a run on other data: choose another --out.")
+    was, now = Recipe.model_validate(state["recipe"]).model_dump(), recipe.model_dump()
+    if changed := [f"{k}: {was[k]} there, {now[k]} here" for k in now if was[k] != now[k]]:
+        raise ConfigError(
+            f"{checkpoint.parent} holds a run by another recipe ({'; '.join(changed)}): choose another --out."
+        )
+    return state
+
+
+def _load_teacher(path: str, shape: tuple[int, int, int], classes: int) -> keras.Model:
+    try:
+        teacher = keras.saving.load_model(path, compile=False)
+    except (ValueError, OSError) as error:
+        raise DataError(f"teacher {path}: cannot be loaded: {error}") from error
+    if teacher.input_shape != (None, *shape) or teacher.output_shape != (None, classes):
+        raise DataError(
+            f"teacher {path}: maps {teacher.input_shape[1:]} to {teacher.output_shape[1:]}, "
+            f"the data needs {shape} to {(classes,)}."
+        )
+    return teacher
+
+
+def _compile(model: keras.Model, recipe: Recipe, stage: Stage, steps_per_epoch: int) -> None:
+    of, weights = losses(recipe)
+    model.compile(
+        make_optimizer(recipe, stage, steps_per_epoch),
+        loss=of,
+        loss_weights=weights,
+        metrics={"label": ["accuracy"]},
+        jit_compile=jit_setting(),
     )
-    log.info("%s, %d parameters, %s, %s", recipe.net, net.count_params(), policy, keras.backend.backend())
-    if state["epoch"]:
-        load_checkpoint(checkpoint, net)
-        log.info("resumed after epoch %d of %d", state["epoch"], recipe.epochs)
-    if state["epoch"] < recipe.epochs:
-        net.fit(
-            batches.from_epoch(state["epoch"]),
-            steps_per_epoch=batches.steps_per_epoch,
-            initial_epoch=state["epoch"],
-            epochs=recipe.epochs,
-            shuffle=False,
-            verbose=1 if sys.stdout.isatty() else 2,
-            callbacks=[_EpochEnd(dataset, recipe, run, state)],
-        )
 
 
-class _EpochEnd(keras.callbacks.Callback):
-    """Judges the averaged weights, keeps the best, and saves the checkpoint."""
-
-    def __init__(self, dataset: Dataset, recipe: Recipe, run: Path, state: dict[str, Any]) -> None:
-        super().__init__()
-        self._dataset, self._recipe, self._run, self._state = dataset, recipe, run, state
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
-        net, state = self.model, self._state
-        raw = [ops.convert_to_numpy(v) for v in net.variables]
-        if self._recipe.ema:
-            net.optimizer.finalize_variable_values(net.trainable_variables)
-            recalibrate(net, self._dataset, self._recipe)
-        scores = score(predict(net, self._dataset.validation.images), self._dataset.validation)
-        logs |= {"val_loss": scores.loss, "val_accuracy": scores.accuracy, "val_macro_f1": scores.macro_f1}
-        if scores.accuracy > state["best"]:
-            state["best"] = scores.accuracy
-            self._export(self._run / "model.keras")
-        if epoch + 1 == self._recipe.epochs:
-            self._export(self._run / "last.keras")
-        for variable, value in zip(net.variables, raw, strict=True):
-            variable.assign(value)
-        state["epoch"] = epoch + 1
-        state["history"].append({"epoch": epoch + 1} | {k: float(v) for k, v in logs.items()})
-        pd.DataFrame(state["history"]).to_csv(self._run / "history.csv", index=False)
-        save_checkpoint(self._run / "checkpoint.npz", net, state)
-        (self._run / "run.json").write_text(
-            json.dumps({"labels": self._dataset.classes, "best": state["best"], "recipe": state["recipe"]}, indent=1)
-        )
-
-    def _export(self, path: Path) -> None:
-        policy = keras.config.dtype_policy()
-        keras.config.set_dtype_policy("float32")
-        plain_net = nets.edge((*self._dataset.size, 1), len(self._dataset.classes), **self._recipe.net_args)
-        keras.config.set_dtype_policy(policy)
-        plain_net.set_weights(self.model.get_weights())
-        partial = path.with_name(f"partial-{path.name}")
-        plain_net.save(partial)
-        partial.replace(path)
+def _callbacks(
+    recipe: Recipe, run: Path, state: dict[str, Any], judge: Judge, tensorboard: bool
+) -> list[keras.callbacks.Callback]:
+    """In the order in which they need each other: judge, watch, log, and save last."""
+    watching = watchers(recipe)
+    logging_ = [keras.callbacks.TensorBoard(run / "tensorboard", write_graph=False)] if tensorboard else []
+    history = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: _write_history(run, state))
+    checkpoint = Checkpoint(run / "checkpoint.npz", state, judge, watching)
+    return [judge, *watching, *logging_, checkpoint, history]
 
 
-def recalibrate(net: keras.Model, dataset: Dataset, recipe: Recipe, batches: int = 20) -> None:
-    """Set every BatchNorm's moving statistics to their mean over training pictures under the present weights."""
-    norms = [layer for layer in net.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    momenta = [layer.momentum for layer in norms]
-    n = recipe.batch_size
-    order = np.random.default_rng(recipe.seed).permutation(len(dataset.train))
-    for k in range(min(batches, len(order) // n)):
-        for layer in norms:
-            layer.momentum = k / (k + 1)
-        net(plain(dataset.train.images[np.sort(order[k * n : (k + 1) * n])]), training=True)
-    for layer, momentum in zip(norms, momenta, strict=True):
-        layer.momentum = momentum
+def _fit(
+    model: keras.Model,
+    batches: Batches,
+    stage: Stage,
+    state: dict[str, Any],
+    callbacks: list[keras.callbacks.Callback],
+) -> None:
+    """Train a stage from where the state says; a bar with the time left on a terminal, else a line per epoch."""
+    model.fit(
+        batches.from_epoch(len(state["history"])),
+        steps_per_epoch=batches.steps_per_epoch,
+        initial_epoch=state["epoch"],
+        epochs=stage.epochs,
+        shuffle=False,
+        verbose=1 if sys.stdout.isatty() else 2,
+        callbacks=callbacks,
+    )
+
+
+def _write_history(run: Path, state: dict[str, Any]) -> None:
+    partial = run / "partial-history.csv"
+    pd.DataFrame(state["history"]).to_csv(partial, index=False)
+    partial.replace(run / "history.csv")
+

@@ -1,27 +1,21 @@
-"""How good a network is on a split."""
+"""How good a network is, and the callback that asks so after every epoch."""
 
-from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 from numpy.typing import NDArray
 from scipy.special import softmax
-from sklearn.metrics import accuracy_score, f1_score, log_loss
+
+from edge_fer.metrics import score
 
 from .augment import plain
-from .data.dataset import Split
+from .data.dataset import Dataset, Images
 
 
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """Accuracy and macro-averaged F1 (0 to 1), and cross-entropy in nats."""
-
-    accuracy: float
-    macro_f1: float
-    loss: float
-
-
-def predict(net: keras.Model, images: NDArray[np.uint8], batch_size: int = 512) -> NDArray[np.float64]:
+def predict(net: keras.Model, images: Images, batch_size: int = 512) -> NDArray[np.float64]:
     """Class probabilities of pictures.
 
     Args:
@@ -40,12 +34,90 @@ def predict(net: keras.Model, images: NDArray[np.uint8], batch_size: int = 512) 
     return probabilities
 
 
-def score(probabilities: NDArray[np.float64], split: Split) -> Scores:
-    """Judge probabilities (n, classes) by a split's labels."""
-    guess = probabilities.argmax(axis=1)
-    classes = np.arange(probabilities.shape[1])
-    return Scores(
-        accuracy=float(accuracy_score(split.labels, guess)),
-        macro_f1=float(f1_score(split.labels, guess, labels=classes, average="macro", zero_division=0)),
-        loss=float(log_loss(split.labels, probabilities, labels=classes)),
-    )
+def recalibrate(net: keras.Model, images: Images, seed: int, batch_size: int = 256, batches: int = 10) -> None:
+    """Set every BatchNorm's moving statistics to their mean over training pictures under the present weights.
+
+    Averaged weights never saw the statistics that were gathered along the way (Izmailov et al., "Averaging Weights
+    Leads to Wider Optima and Better Generalization", 2018).
+
+    Args:
+        net: changed in place.
+        images: training pictures, uint8 (n, height, width).
+        seed: chooses the pictures.
+        batch_size: pictures per forward pass.
+        batches: forward passes at most.
+    """
+    norms = [layer for layer in net.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    momenta = [layer.momentum for layer in norms]
+    order = np.random.default_rng(seed).permutation(len(images))[: batch_size * batches]
+    for k, chosen in enumerate(np.array_split(order, max(1, len(order) // batch_size))):
+        for layer in norms:
+            layer.momentum = k / (k + 1)
+        net(plain(images[np.sort(chosen)]), training=True)
+    for layer, momentum in zip(norms, momenta, strict=True):
+        layer.momentum = momentum
+
+
+class Judge(keras.callbacks.Callback):
+    """Judges the network as it would ship after every epoch, and keeps the best.
+
+    What ships is a float32 copy with the averaged weights and recalibrated BatchNorm; the training model keeps its own
+    weights. Adds `val_accuracy`, `val_macro_f1` and `val_loss` to the epoch's logs.
+
+    Args:
+        shipped: float32 copy of the network in training.
+        shipped_training: its training model, variable for variable like the one in training.
+        dataset: judged on `validation`, recalibrated on `train`.
+        monitor: which of the logs decides what is best.
+        run: the best is saved there as `model.keras`, the newest as `last.keras`.
+        averaged: whether the optimizer averages weights.
+        seed: chooses the pictures for recalibration.
+    """
+
+    def __init__(
+        self,
+        shipped: keras.Model,
+        shipped_training: keras.Model,
+        *,
+        dataset: Dataset,
+        monitor: str,
+        run: Path,
+        averaged: bool,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.best: float | None = None
+        self._shipped, self._copy = shipped, shipped_training
+        self._dataset, self._monitor, self._run = dataset, monitor, run
+        self._averaged, self._seed = averaged, seed
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
+        """Judge, and save what is best and newest."""
+        self._take_weights()
+        validation = self._dataset.validation
+        scores = score(predict(self._shipped, validation.images), validation.labels, self._dataset.classes)
+        logs |= {"val_accuracy": scores.accuracy, "val_macro_f1": scores.macro_f1, "val_loss": scores.nll}
+        logs["learning_rate"] = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        value = -logs["val_loss"] if self._monitor == "val_loss" else logs[self._monitor]
+        if self.best is None or value > self.best:
+            self.best = value
+            save_whole(self._shipped, self._run / "model.keras")
+        save_whole(self._shipped, self._run / "last.keras")
+
+    def _take_weights(self) -> None:
+        raw = [ops.convert_to_numpy(v) for v in self.model.variables]
+        if self._averaged:
+            self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
+        for mine, theirs in zip(self._copy.variables, self.model.variables, strict=True):
+            mine.assign(ops.convert_to_numpy(theirs))
+        if self._averaged:
+            for variable, value in zip(self.model.variables, raw, strict=True):
+                variable.assign(value)
+            recalibrate(self._shipped, self._dataset.train.images, self._seed)
+
+
+def save_whole(net: keras.Model, path: Path) -> None:
+    """Save a network under its name at once or not at all; the suffix decides the format."""
+    partial = path.with_name(f"partial-{path.name}")
+    net.save(partial)
+    partial.replace(path)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edge_fer.errors import ConfigError
 
@@ -42,6 +42,14 @@ class Augmentation(_Model):
         return bool(self.flip or self.shift or self.rotate or self.zoom_out < 1 or self.zoom_in > 1)
 
 
+class Stage(_Model):
+    """A further stage of training; it begins with the best weights so far and a fresh optimizer."""
+
+    epochs: int = Field(ge=1, description="epochs of this stage")
+    learning_rate: float = Field(gt=0, description="learning rate at its peak")
+    trainable: str = Field("all", description="as the recipe's own")
+
+
 class Recipe(_Model):
     """How a network is trained."""
 
@@ -51,17 +59,56 @@ class Recipe(_Model):
     seed: int = Field(0, ge=0, description="seed of everything random")
     epochs: int = Field(24, ge=1, description="epochs of the first stage")
     batch_size: int = Field(128, ge=1, description="pictures per step")
-    optimizer: Literal["adam", "nadam", "adamw", "sgd"] = Field("adamw", description="sgd has Nesterov momentum 0.9")
+    optimizer: Literal["adam", "nadam", "adamw", "sgd"] = Field("adamw", description="sgd: Nesterov momentum 0.9")
     learning_rate: float = Field(3e-3, gt=0, description="learning rate at its peak")
     weight_decay: float = Field(0.02, ge=0, description="decoupled weight decay of kernels")
     schedule: Literal["constant", "cosine"] = Field("cosine", description="course of the learning rate")
-    warmup_epochs: float = Field(1.0, ge=0, description="epochs of linear warm-up before the schedule")
+    warmup_epochs: float = Field(1.0, ge=0, description="epochs of linear warm-up before the cosine")
+    trainable: str = Field(
+        "all", description="layers trained: all, head (the last one), or the name of a layer, from which on all are"
+    )
+    stages: tuple[Stage, ...] = Field((), description="further stages; on the command line EPOCHS:RATE[:TRAINABLE]")
+    loss: Literal["categorical", "sparse", "focal"] = Field(
+        "categorical", description="cross-entropy over distributions or over indices, or focal loss"
+    )
+    focal_gamma: float = Field(2.0, ge=0, description="how much focal loss turns to the hard samples")
     label_smoothing: Share = Field(0.0, description="share of a target spread over all classes")
+    balance: Literal["none", "weights", "oversample", "undersample"] = Field(
+        "none", description="how rare classes are made up for"
+    )
+    use_votes: Literal["none", "targets", "head"] = Field(
+        "none", description="crowd votes as soft labels, or as a second head that is left away at the end"
+    )
+    votes_weight: Probability = Field(0.3, description="share of the votes in the labels, or weight of their head")
+    teachers: tuple[str, ...] = Field((), description="saved models to distil from; their mean teaches")
+    distill_weight: Probability = Field(0.5, description="share of the teachers in the loss")
+    distill_temperature: float = Field(4.0, gt=0, description="temperature of the teachers and of what they teach")
+    early_stopping: int = Field(0, ge=0, description="epochs without improvement that end a stage; 0: never")
+    reduce_on_plateau: int = Field(
+        0, ge=0, description="epochs without improvement that cut a constant rate; 0: never"
+    )
+    plateau_factor: float = Field(0.5, gt=0, lt=1, description="what the rate is cut by")
+    monitor: Literal["val_accuracy", "val_macro_f1", "val_loss"] = Field(
+        "val_accuracy", description="what improvement means, and the best model is chosen by"
+    )
     ema: Share = Field(0.0, description="momentum per step of the averaged weights; 0: no averaging")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="arithmetic of the layers; auto: bfloat16 where the device has it"
     )
     augmentation: Augmentation = Field(default_factory=Augmentation, description="what may happen to a picture")
+
+    @model_validator(mode="after")
+    def _agrees(self) -> "Recipe":
+        if self.reduce_on_plateau and self.schedule != "constant":
+            raise ValueError("reduce_on_plateau cuts a constant rate: it needs schedule: constant")
+        if self.loss == "sparse" and (
+            self.augmentation.mixup or self.label_smoothing or self.use_votes == "targets" or self.teachers
+        ):
+            raise ValueError(
+                "loss: sparse knows one index per sample: mixup, label_smoothing, votes as targets and teachers "
+                "need loss: categorical"
+            )
+        return self
 
 
 def load_recipe(name: str, overrides: dict[str, Any]) -> Recipe:

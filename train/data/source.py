@@ -5,8 +5,6 @@ import logging
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from edge_fer.errors import DataError
 
 from .cache import default_cache, load_cached, save_cached
@@ -15,6 +13,7 @@ from .duplicates import drop_duplicates, find_duplicates
 from .folders import pictures_by_split, read_folders
 from .holdout import hold_out_validation
 from .kaggle import download
+from .options import DataOptions
 from .pixel_csv import csv_columns, read_pixel_csv
 from .problems import Problems
 from .tree import Tree, open_tree
@@ -23,30 +22,6 @@ from .votes import add_votes
 log = logging.getLogger(__name__)
 
 Format = Literal["fer2013", "kaggle", "ckextended", "folders"]
-
-
-class DataOptions(BaseModel):
-    """Which pictures are used, and how they are split."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    format: Literal["auto", "fer2013", "kaggle", "ckextended", "folders"] = Field(
-        "auto",
-        description="fer2013 and ckextended: CSV with emotion, pixels, Usage; kaggle: CSV with emotion, pixels; "
-        "folders: train|validation|test/<emotion> or plain <emotion>",
-    )
-    exclude: Path | None = Field(None, description="file of relative paths, one per line, that are left out")
-    votes: Path | None = Field(None, description="CSV of FER+ crowd votes, by file name or in the order of the rows")
-    validation_share: float = Field(
-        0.1, gt=0, lt=1, description="share of the training pictures set apart when the source has no validation split"
-    )
-    split_seed: int = Field(0, ge=0, description="seed of that split")
-    subject_pattern: str = Field(
-        r"(S\d{3,})_", description="regular expression; its first group is the subject in a file's name"
-    )
-    drop_duplicates: bool = Field(False, description="drop training pictures that are judged by as well")
-    problem_limit: float = Field(0.01, ge=0, le=1, description="largest share of unusable entries")
-    cache: Path | None = Field(None, description="folder of decoded pictures (default: the user's cache folder)")
 
 
 def load(source: str, options: DataOptions, size: int) -> Dataset:

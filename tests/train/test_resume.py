@@ -1,0 +1,53 @@
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+RECIPE = [
+    "--epochs", "4", "--stages", "2:1e-3", "--ema", "0.9", "--mixup", "0.3", "--erase", "0.3",
+]  # fmt: skip
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    return output
+
+
+def kill_at(process: subprocess.Popen[str], line: str) -> None:
+    assert process.stdout is not None
+    for text in process.stdout:
+        if text.startswith(line):
+            process.kill()
+            break
+    process.communicate(timeout=60)
+    assert process.returncode == -9
+
+
+def test_a_killed_run_ends_like_one_that_was_not(
+    trainer: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    straight, killed = tmp_path / "straight", tmp_path / "killed"
+    finish(trainer(*RECIPE, "--out", str(straight)))
+    kill_at(trainer(*RECIPE, "--out", str(killed)), "Epoch 3/4")
+    kill_at(trainer(*RECIPE, "--out", str(killed)), "stage 2: ")
+    assert "resumed after epoch 4 of 4, stage 1" in finish(trainer(*RECIPE, "--out", str(killed)))
+
+    pd.testing.assert_frame_equal(
+        pd.read_csv(straight / "history.csv"), pd.read_csv(killed / "history.csv"), check_exact=True
+    )
+    with np.load(straight / "checkpoint.npz") as one, np.load(killed / "checkpoint.npz") as other:
+        assert one.files == other.files
+        assert len(one.files) > 20
+        for name in one.files:
+            assert np.array_equal(one[name], other[name]), name
+
+
+def test_another_recipe_does_not_go_on(trainer: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+    finish(trainer("--epochs", "1", "--out", str(tmp_path / "run")))
+    process = trainer("--epochs", "2", "--out", str(tmp_path / "run"))
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "holds a run by another recipe (epochs: 1 there, 2 here): choose another --out" in output
