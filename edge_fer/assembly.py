@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from typing import TypeAlias, TypedDict
 
 from edge_fer import __version__
-from edge_fer.camera import capture_from
-from edge_fer.config import Config, MqttConfig
+from edge_fer.camera import Capture, capture_from
+from edge_fer.config import CameraConfig, Config, MqttConfig
 from edge_fer.configfile import masked
 from edge_fer.errors import EdgeFerError
 from edge_fer.pipeline import open_pipeline
@@ -22,6 +22,8 @@ from edge_fer.web import LivePage
 Output: TypeAlias = Callable[[Config], Sink]
 """Makes a further sink beside MQTT, such as JSON lines on standard output."""
 
+OpenCapture: TypeAlias = Callable[[CameraConfig], Capture]
+
 
 class Assembly:
     """Camera, pipeline, sinks and page of one configuration.
@@ -32,18 +34,22 @@ class Assembly:
     Args:
         config: what to put together.
         output: makes a further sink, if one is wanted.
+        open_capture: makes the source of frames.
 
     Raises:
         EdgeFerError: a part that the configuration names cannot be used; none is left open.
     """
 
-    def __init__(self, config: Config, *, output: Output | None = None) -> None:
+    def __init__(
+        self, config: Config, *, output: Output | None = None, open_capture: OpenCapture = capture_from
+    ) -> None:
         self.config = config
         self.started_at_s = time.time()
         self._output = output
+        self._open_capture = open_capture
         with ExitStack() as undo:
             self.pipeline = open_pipeline(config)
-            self.capture = capture_from(config.camera)
+            self.capture = open_capture(config.camera)
             self.page = _open_page(config)
             if self.page is not None:
                 undo.callback(self.page.close)
@@ -83,7 +89,7 @@ class Assembly:
             if _pipeline_part(config) != _pipeline_part(old):
                 pipeline = open_pipeline(config)
             if config.camera != old.camera:
-                capture = capture_from(config.camera)
+                capture = self._open_capture(config.camera)
             if config.web != old.web:
                 page = _open_page(config)
                 if page is not None:

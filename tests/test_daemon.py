@@ -1,0 +1,233 @@
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from edge_fer.assembly import Assembly
+from edge_fer.camera import CameraState, Capture, EndOfStream
+from edge_fer.config import CameraConfig, Config
+from edge_fer.daemon import Daemon
+from edge_fer.errors import ConfigError
+from edge_fer.publish.reports import HealthReport, Info
+from edge_fer.records import Frame, Reading
+
+TINY = str(Path(__file__).parent / "fixtures" / "tiny.tflite")
+ONLINE = CameraState(
+    name="fake", details="", online=True, since_s=0.0, reconnects=0, dropped=2, error=None
+)  # fmt: skip
+
+
+class FakeCapture:
+    """Plays a script: a time makes a frame, None a wait without one, a callable is called; then the film is over."""
+
+    name = "fake"
+
+    def __init__(self, *script: float | Callable[[], None] | None) -> None:
+        self.script = list(script)
+        self.state = ONLINE
+        self.stopped = False
+
+    def next(self, _timeout_s: float) -> Frame | None:
+        while self.script:
+            act = self.script.pop(0)
+            if callable(act):
+                act()
+            else:
+                return None if act is None else Frame(np.zeros((48, 64), np.uint8), act, 0)
+        raise EndOfStream
+
+    def stop(self) -> None:
+        self.stopped = True
+
+    def unplug(self) -> None:
+        self.state = replace(self.state, online=False)
+
+    def replug(self) -> None:
+        self.state = replace(self.state, online=True)
+
+
+@dataclass
+class RecordingSink:
+    """Writes down what it is told."""
+
+    heard: list[Any] = field(default_factory=list)
+
+    def info(self, info: Info) -> None:
+        self.heard.append(info)
+
+    def camera(self, online: bool) -> None:
+        self.heard.append("camera on" if online else "camera off")
+
+    def publish(self, time_s: float, readings: Sequence[Reading]) -> None:
+        self.heard.append((time_s, len(readings)))
+
+    def health(self, report: HealthReport) -> None:
+        self.heard.append(report)
+
+    def check(self) -> None: ...
+
+    def close(self) -> None:
+        self.heard.append("closed")
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def config(**changes: object) -> Config:
+    return Config.model_validate({"device": "test", "model": TINY, "mqtt": {"enabled": False}, **changes})
+
+
+class Stage:
+    """A daemon whose surroundings are all fake; each configuration's camera gets the next of the captures."""
+
+    def __init__(self, *captures: FakeCapture, settings: Config | None = None) -> None:
+        self.sink = RecordingSink()
+        self.clock = FakeClock()
+        self.next_config: Config | ConfigError = settings or config()
+        waiting = list(captures)
+
+        def open_capture(_settings: CameraConfig) -> Capture:
+            return cast("Capture", waiting.pop(0))
+
+        self.assembly = Assembly(settings or config(), output=lambda _config: self.sink, open_capture=open_capture)
+        self.daemon = Daemon(self.assembly, load=self.load, clock=self.clock)
+
+    def load(self) -> Config:
+        if isinstance(self.next_config, ConfigError):
+            raise self.next_config
+        return self.next_config
+
+    def run(self) -> list[Any]:
+        self.daemon.run()
+        return self.sink.heard
+
+
+@pytest.fixture(autouse=True)
+def no_yunet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The detector is Haar here, whatever is installed on this machine."""
+    monkeypatch.setenv("EDGE_FER_MODELS", str(tmp_path))
+
+
+def test_a_film_runs_to_its_end_and_everything_is_closed() -> None:
+    capture = FakeCapture(0.0, 0.1, 0.2)
+    info, *heard = Stage(capture).run()
+    assert (info.model_name, info.camera, info.detector, info.labels[0]) == ("tiny", "fake", "haar", "angry")
+    assert heard == ["camera on", (0.0, 0), (0.1, 0), (0.2, 0), "closed"]
+    assert capture.stopped
+
+
+def test_stop_ends_the_loop_after_the_current_frame() -> None:
+    capture = FakeCapture()
+    stage = Stage(capture)
+    capture.script = [0.0, stage.daemon.stop, 0.1, 0.2]
+    assert stage.run()[1:] == ["camera on", (0.0, 0), (0.1, 0), "closed"]
+
+
+def test_a_lost_camera_is_told_once_and_nobody_stays_behind() -> None:
+    capture = FakeCapture()
+    stage = Stage(capture)
+    stage.clock.now_s = 7.0
+    capture.script = [0.0, capture.unplug, None, None, capture.replug, 9.0]
+    assert stage.run()[1:] == ["camera on", (0.0, 0), "camera off", (7.0, 0), "camera on", (9.0, 0), "closed"]
+
+
+def test_a_camera_that_is_missing_from_the_start_is_told_at_once() -> None:
+    capture = FakeCapture(None)
+    capture.unplug()
+    assert Stage(capture).run()[1:] == ["camera off", (0.0, 0), "closed"]
+
+
+def test_health_is_reported_once_a_period() -> None:
+    capture = FakeCapture()
+    stage = Stage(capture, settings=config(mqtt={"enabled": False, "health_s": 10}))
+
+    def wait_5_s() -> None:
+        stage.clock.now_s += 5
+
+    capture.script = [wait_5_s, 0.0, wait_5_s, 0.1, wait_5_s, 0.2, wait_5_s, 0.3]
+    reports = [heard for heard in stage.run() if isinstance(heard, HealthReport)]
+    assert [(report.fps, report.dropped_frames, report.camera_reconnects) for report in reports] == [(0.2, 2, 0)] * 2
+    assert list(reports[0].stages) == ["detect", "track", "classify", "smooth", "publish"]
+
+
+def reload(stage: Stage, settings: Config | ConfigError) -> Callable[[], None]:
+    def act() -> None:
+        stage.next_config = settings
+        stage.daemon.reload()
+
+    return act
+
+
+def test_reload_exchanges_what_changed_and_nothing_else() -> None:
+    capture = FakeCapture()
+    stage = Stage(capture)
+    before = stage.assembly.pipeline
+    capture.script = [0.0, reload(stage, config(smoothing={"dwell_s": 1.0})), None, 0.1]
+    heard = stage.run()
+    assert [type(one).__name__ for one in heard] == ["Info", "str", "tuple", "Info", "str", "tuple", "str"]
+    assert heard[3].config_digest != heard[0].config_digest
+    assert stage.assembly.pipeline is not before
+    assert stage.assembly.capture is cast("Capture", capture)
+
+
+def test_reload_with_another_camera_lets_go_of_the_old_one() -> None:
+    old, new = FakeCapture(), FakeCapture(5.0)
+    stage = Stage(old, new)
+    old.script = [0.0, reload(stage, config(camera={"source": 1})), None]
+    before = stage.assembly.pipeline
+    heard = stage.run()
+    assert (5.0, 0) in heard
+    assert old.stopped
+    assert new.stopped
+    assert stage.assembly.pipeline is before
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (ConfigError("f.yaml:3: camera.fsp: there is no such key"), "f.yaml:3: camera.fsp: there is no such key"),
+        (config(model="missing.tflite"), "missing.tflite: the model cannot be read: No such file or directory"),
+    ],
+    ids=["bad file", "bad model"],
+)
+def test_a_reload_that_fails_is_told_and_changes_nothing(
+    settings: Config | ConfigError, sentence: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    capture = FakeCapture()
+    stage = Stage(capture)
+    capture.script = [0.0, reload(stage, settings), None, 0.1]
+    with caplog.at_level(logging.ERROR):
+        assert stage.run()[1:] == ["camera on", (0.0, 0), (0.1, 0), "closed"]
+    assert caplog.messages == [f"The configuration was not reloaded, the old one stays: {sentence}"]
+
+
+def test_a_reload_without_changes_disturbs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    capture = FakeCapture()
+    stage = Stage(capture)
+    capture.script = [0.0, reload(stage, config()), None, 0.1]
+    with caplog.at_level(logging.INFO, logger="edge_fer.daemon"):
+        assert stage.run()[1:] == ["camera on", (0.0, 0), (0.1, 0), "closed"]
+    assert caplog.messages == ["The configuration was reloaded: nothing changed", "The film is over"]
+
+
+def test_an_unknown_failure_ends_the_daemon_but_closes_everything_first() -> None:
+    capture = FakeCapture()
+    stage = Stage(capture)
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    capture.script = [fail]
+    with pytest.raises(ZeroDivisionError):
+        stage.run()
+    assert stage.sink.heard[-1] == "closed"
+    assert capture.stopped
