@@ -3,6 +3,7 @@
 It pans and zooms over the portrait of Grace Hopper that comes with matplotlib as a sample (public domain, US Navy).
 """
 
+import contextlib
 import math
 import os
 from collections.abc import Iterable, Iterator
@@ -41,8 +42,10 @@ def write_demo_clip(path: Path, *, seconds: float = 10, fps: float = 20) -> None
         _write(unfinished, portrait, views=_views(round(seconds * fps)), fps=fps)
         unfinished.replace(path)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise DataError(f"{path} cannot be written: {error.strerror}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
 
 
 def _write(path: Path, portrait: NDArray[np.uint8], *, views: Iterable[NDArray[np.float64]], fps: float) -> None:

@@ -33,7 +33,7 @@ class CameraState:
         since_s: since when, in seconds of the monotonic clock; an outage begins with the last sign of life.
         reconnects: how often it came back.
         dropped: frames that came while the loop was busy with an earlier one, and were lost.
-        error: why it is offline, or what the last outage was; None if there was none.
+        error: what is in the way, or last was; None if nothing ever was.
     """
 
     name: str
@@ -98,14 +98,13 @@ class Capture:
     def state(self) -> CameraState:
         """How the camera is now."""
         session = self._session
-        waiting = max(0, session.delivered - session.taken - 1) if session else 0  # one may lie in the slot
         return CameraState(
             name=self.name,
             details=self._details,
             online=self._online,
             since_s=self._since_s,
             reconnects=self._reconnects,
-            dropped=self._dropped + waiting,
+            dropped=self._dropped + (session.dropped if session else 0),
             error=self._error,
         )
 
@@ -213,7 +212,7 @@ class Capture:
 
     def _settle(self, session: Session) -> None:
         self._delivered += session.delivered
-        self._dropped += session.delivered - session.taken
+        self._dropped += session.dropped
 
     def _set_online(self, now_s: float) -> None:
         if self._told_lost:

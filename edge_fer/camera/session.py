@@ -27,8 +27,8 @@ class Session:
         """When the source last gave a sign of life: it was opened, or gave a picture."""
         self.delivered = 0
         """How many pictures the source gave."""
-        self.taken = 0
-        """How many of them the caller got."""
+        self.dropped = 0
+        """How many of them made way for a newer one before the caller came."""
         self.error: Exception | None = None
         """Why it ended."""
         self._open_source = open_source
@@ -50,7 +50,6 @@ class Session:
         with self._changed:
             self._changed.wait_for(lambda: self._newest is not None or self.error is not None, timeout_s)
             frame, self._newest = self._newest, None
-            self.taken += frame is not None
             return frame
 
     def stop(self) -> None:
@@ -93,6 +92,7 @@ class Session:
 
     def _put(self, picture: Picture, now_s: float) -> None:
         with self._changed:
+            self.dropped += self._newest is not None
             self._newest = Frame(picture.pixels, now_s, self._first_index + self.delivered, picture.colour)
             self.delivered += 1
             self.alive_s = max(now_s, self.alive_s)

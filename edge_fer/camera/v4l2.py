@@ -64,8 +64,8 @@ class V4L2Camera:
         if not self._device.isOpened():
             self._device.release()
             raise CameraError(_diagnosis(Path(path)))
-        # Two buffers: one is filled while the other is decoded. With one the driver has nowhere to put the next
-        # picture and loses every second; OpenCV's four would let old pictures queue up.
+        # OpenCV gives a raw buffer back to the driver before it copies it: with only one, the driver would write
+        # the next picture into what is being copied. OpenCV's own four would let old pictures queue up.
         self._device.set(cv2.CAP_PROP_BUFFERSIZE, 2)
         asked = Mode(width, height, fps)
         self._mode = negotiate(self._device, asked)
