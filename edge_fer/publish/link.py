@@ -35,6 +35,9 @@ _REFUSED_S: Final = 60.0
 _STEADY_S: Final = 10.0
 """A connection that held for so long starts the back-off anew."""
 
+_UNSTEADY: Final = 3
+"""So many short connections in a row look like another client with our id; not every broker says so."""
+
 _FAREWELL_S: Final = 0.5
 """Time for the last messages when we leave."""
 
@@ -83,6 +86,7 @@ class Link:
         self._spoken: Version | None = None
         self._unconfirmed: dict[int, tuple[Waiting, float]] = {}
         self._failures = 0
+        self._unsteady = 0
         self._connections = 0
         self._connected_s = 0.0
         self._down_since_s: float | None = None
@@ -157,8 +161,7 @@ class Link:
             case Refused(_, reason):
                 self._not_let_in(now_s, reason)
             case Closed() if self._phase is _Phase.CONNECTED:
-                hint = "; does another daemon have the same device name?" if event.taken_over else ""
-                self._lost(now_s, event.reason + hint)
+                self._lost(now_s, event.reason, taken_over=event.taken_over)
             case Closed() if self._phase is _Phase.ASKING:
                 self._not_let_in(now_s, event.reason)
             case Closed():
@@ -176,10 +179,14 @@ class Link:
         self._down_since_s = None
         self._told.clear()
 
-    def _lost(self, now_s: float, reason: str) -> None:
-        self._tell("lost", f"is lost: {reason}")
+    def _lost(self, now_s: float, reason: str, *, taken_over: bool = False) -> None:
         if now_s - self._connected_s >= _STEADY_S:
-            self._failures = 0
+            self._failures = self._unsteady = 0
+        else:
+            self._unsteady += 1
+        rival = taken_over or self._unsteady >= _UNSTEADY
+        hint = "; does another daemon have the same device name?" if rival else ""
+        self._tell("lost", f"is lost: {reason}{hint}")
         self._down_since_s = now_s
         self._version = self._versions[0]
         self._pause(now_s)

@@ -75,6 +75,7 @@ class MqttSink:
         self._wall_clock = wall_clock
         self._emotion = EmotionPolicy(heartbeat_s=heartbeat_s, rate_hz=rate_hz)
         self._faces = FacesPolicy(rate_hz=rate_hz)
+        self._closed = False
         connection.post(availability(base, online=True))
 
     @property
@@ -110,7 +111,10 @@ class MqttSink:
         self._connection.check()
 
     def close(self) -> None:
-        """Say that camera and device are offline, and disconnect."""
+        """Say that camera and device are offline, and disconnect; calling again does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         self.camera(online=False)
         self._connection.post(availability(self._base, online=False))
         self._connection.close()

@@ -94,6 +94,7 @@ class Outbox:
         Order is kept, and a newer value of a state that came meanwhile wins.
         """
         with self._lock:
+            self._forget_stale(now_s)
             merged = {_key(waiting): waiting for waiting in (*unsent, *self._retained.values())}
             merged.update(self._waiting)
             self._waiting = OrderedDict(sorted(merged.items(), key=lambda item: item[1].place))
@@ -106,6 +107,8 @@ class Outbox:
         for key in stale:
             del self._waiting[key]
         self._lost += len(stale)
+
+    def _forget_stale(self, now_s: float) -> None:
         for topic in [topic for topic, waiting in self._retained.items() if _is_stale(waiting, now_s)]:
             del self._retained[topic]
 

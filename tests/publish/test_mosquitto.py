@@ -1,0 +1,385 @@
+"""The sink against Debian's mosquitto, seen through mosquitto_sub."""
+
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from edge_fer.errors import BrokerError
+from edge_fer.publish import schemas
+from edge_fer.publish.mqtt import MqttSink, connect, try_broker
+from edge_fer.publish.paho import Tls
+from edge_fer.publish.reports import HealthReport, Info
+from edge_fer.records import Reading
+
+pytestmark = pytest.mark.real
+
+BLOCKED_S = 0.05  # longer than this, no call of the daemon's loop may take
+
+
+class Message(Protocol):
+    """What the subscriber hands out."""
+
+    topic: str
+    payload: str
+    qos: int
+    retained: bool
+
+    @property
+    def json(self) -> Any: ...
+
+
+@pytest.fixture
+def open_sink() -> Iterator[Callable[..., MqttSink]]:
+    """Connects sinks for the device kitchen and closes them in the end."""
+    with ExitStack() as stack:
+
+        def make(broker: Any, **options: Any) -> MqttSink:
+            sink = connect(device="kitchen", **({"host": broker.host, "port": broker.port} | options))
+            stack.callback(sink.close)
+            return sink
+
+        yield make
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float = 10) -> None:
+    deadline_s = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline_s:
+            pytest.fail(f"not within {timeout_s} s")
+        time.sleep(0.005)
+
+
+def warnings_in(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_every_topic_is_seen_and_valid(
+    mosquitto: Any,
+    open_sink: Callable[..., MqttSink],
+    make_reading: Callable[..., Reading],
+    info: Info,
+    report: HealthReport,
+) -> None:
+    sink = open_sink(mosquitto)
+    wait_until(lambda: sink.link.connected)
+    assert sink.link.protocol == "5"
+    subscriber = mosquitto.subscribe("edge-fer/#")
+    subscriber.wait_for("kitchen/availability", "online")
+    sink.info(info)
+    sink.camera(online=True)
+    for index in range(60):
+        sink.publish(index / 30, [make_reading(1), make_reading(2, "sad", width=0.1)])
+    sink.publish(2.0, [])
+    sink.health(report)
+    subscriber.wait_for("kitchen/health")
+    sink.close()
+    subscriber.wait_for("kitchen/availability", "offline")
+
+    seen: dict[str, list[Message]] = {}
+    for message in subscriber.messages:
+        seen.setdefault(message.topic.removeprefix("edge-fer/kitchen/"), []).append(message)
+    assert seen.keys() == {"availability", "camera/availability", "info", "emotion", "faces/1", "faces/2", "health"}
+    for topic, messages in seen.items():
+        schema = Draft202012Validator(schemas.load(schemas.TOPICS["faces/+" if "faces/" in topic else topic]))
+        for message in messages:
+            schema.validate(message.payload if "availability" in topic else message.json)
+    assert {topic: {message.qos for message in messages} for topic, messages in seen.items()} == {
+        "availability": {1},
+        "camera/availability": {1},
+        "info": {1},
+        "emotion": {1},
+        "faces/1": {0},
+        "faces/2": {0},
+        "health": {0},
+    }
+    assert [message.payload for message in seen["camera/availability"]] == ["online", "offline"]
+    assert seen["emotion"][-1].json["emotion"] is None
+    # Sixty frames went through in a few milliseconds: of each face only the latest value had to go out.
+    assert seen["faces/1"][-1].json["seq"] == 10
+
+
+def test_a_late_subscriber_finds_the_state_but_nothing_else(
+    mosquitto: Any,
+    open_sink: Callable[..., MqttSink],
+    make_reading: Callable[..., Reading],
+    info: Info,
+    report: HealthReport,
+) -> None:
+    sink = open_sink(mosquitto)
+    sink.info(info)
+    sink.camera(online=True)
+    sink.publish(0, [make_reading(4)])
+    sink.health(report)
+    wait_until(lambda: sink.link.connected and sink.link.queued == 0)
+    mosquitto.subscribe("edge-fer/#").wait_for("health")  # the last one is through
+    late = mosquitto.subscribe("edge-fer/#")
+    late.wait_for("kitchen/emotion")
+    sink.camera(online=False)
+    late.wait_for("kitchen/camera/availability", "offline")
+    retained = {message.topic.removeprefix("edge-fer/kitchen/") for message in late.messages if message.retained}
+    assert retained == {"availability", "info", "emotion", "camera/availability"}
+    assert late.on("faces/4") == late.on("health") == []
+
+
+def test_a_silent_daemons_reading_expires_but_nobody_does_not(
+    mosquitto: Any, open_sink: Callable[..., MqttSink], make_reading: Callable[..., Reading]
+) -> None:
+    somebody, nobody = open_sink(mosquitto, heartbeat_s=0.3), open_sink(mosquitto, heartbeat_s=0.3, base_topic="empty")
+    somebody.publish(0, [make_reading()])
+    nobody.publish(0, [])
+    mosquitto.subscribe("edge-fer/#").wait_for("kitchen/emotion")
+    mosquitto.subscribe("empty/#").wait_for("kitchen/emotion")
+
+    def retained_readings() -> list[str]:
+        done = subprocess.run(
+            ["mosquitto_sub", "-p", str(mosquitto.port), "-t", "+/kitchen/#", "-v", "--retained-only", "-W", "1"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return [line.split()[0] for line in done.stdout.splitlines() if "/emotion" in line]
+
+    wait_until(lambda: retained_readings() == ["empty/kitchen/emotion"])
+
+
+def test_a_killed_daemon_is_offline_by_its_last_will(mosquitto: Any) -> None:
+    script = (
+        "import sys, time; from edge_fer.publish.mqtt import connect;"
+        "sink = connect(device='kitchen', host='127.0.0.1', port=int(sys.argv[1]));"
+        "time.sleep(60)"
+    )
+    subscriber = mosquitto.subscribe("edge-fer/#")
+    daemon = subprocess.Popen([sys.executable, "-c", script, str(mosquitto.port)])
+    subscriber.wait_for("kitchen/availability", "online")
+    daemon.kill()
+    daemon.wait()
+    subscriber.wait_for("kitchen/availability", "offline", timeout_s=2)
+    mosquitto.subscribe().wait_for("kitchen/availability", "offline")
+
+
+def test_an_orderly_end_is_quick_and_offline(mosquitto: Any, open_sink: Callable[..., MqttSink]) -> None:
+    sink = open_sink(mosquitto)
+    subscriber = mosquitto.subscribe("edge-fer/#")
+    subscriber.wait_for("kitchen/availability", "online")
+    started_s = time.monotonic()
+    sink.close()
+    assert time.monotonic() - started_s < 0.5
+    subscriber.wait_for("kitchen/availability", "offline")
+
+
+def test_a_broker_that_comes_after_us_gets_the_state(
+    make_mosquitto: Callable[[str], Any],
+    open_sink: Callable[..., MqttSink],
+    make_reading: Callable[..., Reading],
+    info: Info,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    broker = make_mosquitto("allow_anonymous true")
+    sink = open_sink(broker)
+    sink.info(info)
+    for index in range(30):
+        started_s = time.monotonic()
+        sink.publish(index, [make_reading(emotion="happy" if index % 2 else "sad")])
+        assert time.monotonic() - started_s < BLOCKED_S
+    wait_until(lambda: bool(warnings_in(caplog)))
+    assert not sink.link.connected
+    broker.start()
+    subscriber = broker.subscribe("edge-fer/#")
+    assert subscriber.wait_for("kitchen/emotion").json["seq"] == 30
+    subscriber.wait_for("kitchen/info")
+    subscriber.wait_for("kitchen/availability", "online")
+    assert sink.link.reconnects == 0
+    assert warnings_in(caplog) == [f"The MQTT broker 127.0.0.1:{broker.port} cannot be reached: Connection refused"]
+
+
+def test_a_restarted_broker_is_told_everything_again(
+    mosquitto: Any,
+    open_sink: Callable[..., MqttSink],
+    make_reading: Callable[..., Reading],
+    info: Info,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    sink = open_sink(mosquitto)
+    sink.info(info)
+    sink.camera(online=True)
+    sink.publish(0, [make_reading()])
+    mosquitto.subscribe("edge-fer/#").wait_for("kitchen/emotion")
+    mosquitto.stop()
+    wait_until(lambda: not sink.link.connected)
+    sink.publish(1, [make_reading(emotion="sad")])
+    mosquitto.start()
+    subscriber = mosquitto.subscribe("edge-fer/#")
+    assert subscriber.wait_for("kitchen/emotion").json["emotion"] == "sad"
+    for topic, payload in (("info", None), ("kitchen/availability", "online"), ("camera/availability", "online")):
+        subscriber.wait_for(topic, payload)
+    assert sink.link.reconnects == 1
+    assert len([text for text in warnings_in(caplog) if "is lost" in text]) == 1
+    assert len([record for record in caplog.records if record.getMessage().startswith("Back at")]) == 1
+
+
+def test_a_frozen_broker_blocks_nothing_and_thaws_into_the_present(
+    mosquitto: Any, open_sink: Callable[..., MqttSink], make_reading: Callable[..., Reading]
+) -> None:
+    sink = open_sink(mosquitto, rate_hz=30)
+    subscriber = mosquitto.subscribe("edge-fer/kitchen/emotion")
+    sink.publish(0, [make_reading(emotion="sad")])
+    subscriber.wait_for("emotion")
+    mosquitto.freeze()
+    try:
+        longest_s, most_queued = 0.0, 0
+        ends_s = time.monotonic() + 4
+        index = 1
+        while time.monotonic() < ends_s:
+            started_s = time.monotonic()
+            sink.publish(index, [make_reading(track, "happy" if index % 2 else "sad") for track in range(5)])
+            sink.check()
+            longest_s = max(longest_s, time.monotonic() - started_s)
+            most_queued = max(most_queued, sink.link.queued)
+            index += 1
+            time.sleep(0.01)
+    finally:
+        mosquitto.thaw()
+    assert longest_s < BLOCKED_S
+    assert most_queued <= 6  # the scene and five faces
+    wait_until(lambda: sink.link.queued == 0)
+    wait_until(lambda: subscriber.messages[-1].json["seq"] == index)  # every frame was a change
+    assert len(subscriber.messages) <= 12, "beyond the window, only the latest state is to be sent"
+    assert sink.link.reconnects == 0
+
+
+def test_an_end_before_a_frozen_broker_is_quick_and_leaves_it_offline(
+    mosquitto: Any, open_sink: Callable[..., MqttSink]
+) -> None:
+    sink = open_sink(mosquitto)
+    subscriber = mosquitto.subscribe("edge-fer/#")
+    subscriber.wait_for("kitchen/availability", "online")
+    mosquitto.freeze()
+    try:
+        started_s = time.monotonic()
+        sink.close()
+        took_s = time.monotonic() - started_s
+    finally:
+        mosquitto.thaw()
+    assert took_s < 1
+    subscriber.wait_for("kitchen/availability", "offline")
+
+
+RIGHT, WRONG = "correct horse", "battery staple"
+
+
+def test_a_password_is_asked_for_and_given(
+    make_mosquitto: Callable[[str], Any],
+    open_sink: Callable[..., MqttSink],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    passwords = tmp_path / "passwords"
+    subprocess.run(["mosquitto_passwd", "-c", "-b", passwords, "cam", RIGHT], check=True)
+    broker = make_mosquitto(f"allow_anonymous false\npassword_file {passwords}")
+    broker.start()
+    assert try_broker(host=broker.host, port=broker.port, username="cam", password=RIGHT) == "5"
+    with pytest.raises(BrokerError, match=r"refuses us: Not authorized; look at mqtt\.username and mqtt\.password$"):
+        try_broker(host=broker.host, port=broker.port)
+
+    wrong = open_sink(broker, username="cam", password=WRONG, base_topic="wrong")
+    wait_until(lambda: bool(warnings_in(caplog)))
+    right = open_sink(broker, username="cam", password=RIGHT)
+    wait_until(lambda: right.link.connected)
+    assert not wrong.link.connected
+    assert warnings_in(caplog) == [
+        f"The MQTT broker 127.0.0.1:{broker.port} refuses us: Not authorized; look at mqtt.username and mqtt.password"
+    ]
+    assert WRONG not in caplog.text
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Path:
+    """A certificate authority with one certificate for 127.0.0.1 and one for a client."""
+
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    for name in ("ca", "other-ca"):
+        openssl("req", "-x509", *new_key, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem")
+    (tmp_path / "server.ext").write_text("subjectAltName=IP:127.0.0.1")
+    (tmp_path / "client.ext").write_text("extendedKeyUsage=clientAuth")
+    for name in ("server", "client"):
+        openssl("req", *new_key, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
+        openssl(
+            "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+            "-extfile", f"{name}.ext", "-out", f"{name}.pem",
+        )  # fmt: skip
+    return tmp_path
+
+
+@pytest.mark.filterwarnings(  # paho leaves the socket of a failed handshake to the garbage collector
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+def test_tls_with_an_own_authority_and_client_certificates(
+    make_mosquitto: Callable[[str], Any],
+    open_sink: Callable[..., MqttSink],
+    authority: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    broker = make_mosquitto(
+        f"allow_anonymous true\ncafile {authority}/ca.pem\ncertfile {authority}/server.pem\n"
+        f"keyfile {authority}/server.key\nrequire_certificate true"
+    )
+    broker.start()
+    ca, certificate, key = authority / "ca.pem", authority / "client.pem", authority / "client.key"
+    ours = Tls(ca_file=ca, cert_file=certificate, key_file=key)
+    sink = open_sink(broker, tls=ours)
+    wait_until(lambda: sink.link.connected)
+    subscriber = broker.subscribe("edge-fer/#", "--cafile", ca, "--cert", certificate, "--key", key)
+    subscriber.wait_for("kitchen/availability", "online")
+    assert warnings_in(caplog) == []
+
+    address = {"host": broker.host, "port": broker.port}
+    with pytest.raises(BrokerError, match=r"cannot be reached: .*certificate verify failed"):
+        try_broker(**address, tls=Tls(ca_file=authority / "other-ca.pem", cert_file=certificate, key_file=key))
+    with pytest.raises(BrokerError, match=r"cannot be reached: .*certificate verify failed: Hostname mismatch"):
+        try_broker(host="localhost", port=broker.port, tls=ours)
+    with pytest.raises(BrokerError, match=r"(does not let us in|cannot be reached): "):
+        try_broker(**address, tls=Tls(ca_file=ca))
+    with pytest.raises(BrokerError, match="does not let us in"):
+        try_broker(**address)
+
+
+def test_a_second_daemon_with_our_name_is_said(
+    mosquitto: Any, open_sink: Callable[..., MqttSink], caplog: pytest.LogCaptureFixture
+) -> None:
+    first = open_sink(mosquitto)
+    wait_until(lambda: first.link.connected)
+    second = open_sink(mosquitto)
+    wait_until(lambda: second.link.connected)
+    wait_until(lambda: "does another daemon have the same device name?" in caplog.text)
+
+
+def test_access_rules_that_forbid_our_topics_are_said(
+    make_mosquitto: Callable[[str], Any],
+    open_sink: Callable[..., MqttSink],
+    make_reading: Callable[..., Reading],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rules = tmp_path / "rules"
+    rules.write_text("topic read #\n")
+    broker = make_mosquitto(f"allow_anonymous true\nacl_file {rules}")
+    broker.start()
+    sink = open_sink(broker)
+    sink.publish(0, [make_reading()])
+    wait_until(lambda: bool(warnings_in(caplog)))
+    assert warnings_in(caplog) == [
+        f"The MQTT broker 127.0.0.1:{broker.port} does not take our messages: Not authorized; look at its access rules"
+    ]
+    assert sink.link.connected

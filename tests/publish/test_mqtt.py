@@ -1,0 +1,135 @@
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from edge_fer.errors import BrokerError
+from edge_fer.publish import schemas
+from edge_fer.publish.mqtt import MqttSink, client_id, connect
+from edge_fer.publish.outbox import Message
+from edge_fer.publish.paho import Tls
+from edge_fer.publish.reports import HealthReport, Info, LinkStats
+from edge_fer.records import Reading
+
+
+@dataclass
+class FakePost:
+    """Keeps what is posted."""
+
+    messages: list[Message] = field(default_factory=list)
+    closed: bool = False
+
+    @property
+    def stats(self) -> LinkStats:
+        return LinkStats(connected=True, protocol="5", reconnects=0, queued=1, lost=2)
+
+    def post(self, message: Message) -> None:
+        assert not self.closed
+        self.messages.append(message)
+
+    def check(self) -> None:
+        raise RuntimeError("the MQTT thread has ended")
+
+    def close(self) -> None:
+        self.closed = True
+
+    def take(self) -> list[Message]:
+        messages, self.messages = self.messages, []
+        return messages
+
+
+@pytest.fixture
+def post() -> FakePost:
+    return FakePost()
+
+
+@pytest.fixture
+def sink(post: FakePost) -> MqttSink:
+    return MqttSink(post, base="edge-fer/kitchen", heartbeat_s=10, rate_hz=5, wall_clock=lambda: 1769860800.123)
+
+
+def decode(message: Message) -> Any:
+    """The payload, after its topic's schema has been applied to it."""
+    topic = message.topic.removeprefix("edge-fer/kitchen/")
+    text = message.payload.decode()
+    payload = text if topic.endswith("availability") else json.loads(text)
+    schema = schemas.load(schemas.TOPICS["faces/+" if topic.startswith("faces/") else topic])
+    Draft202012Validator(schema).validate(payload)
+    return payload
+
+
+def test_the_device_comes_online_and_says_what_it_runs(sink: MqttSink, post: FakePost, info: Info) -> None:
+    sink.info(info)
+    sink.camera(online=True)
+    availability, told, camera = post.take()
+    assert availability == Message("edge-fer/kitchen/availability", b"online", qos=1, retain=True)
+    assert (told.topic, told.qos, told.retain) == ("edge-fer/kitchen/info", 1, True)
+    assert decode(told)["model"]["name"] == "emotion"
+    assert camera == Message("edge-fer/kitchen/camera/availability", b"online", qos=1, retain=True)
+
+
+def test_a_frame_makes_the_state_of_the_scene_and_a_reading_per_face(
+    sink: MqttSink, post: FakePost, make_reading: Callable[..., Reading]
+) -> None:
+    post.take()
+    sink.publish(0.0, [make_reading(3, width=0.1), make_reading(7, "sad", width=0.3)])
+    emotion, *faces = post.take()
+    assert (emotion.topic, emotion.qos, emotion.retain, emotion.ttl_s) == ("edge-fer/kitchen/emotion", 1, True, 30)
+    assert (decode(emotion)["track"], decode(emotion)["emotion"], decode(emotion)["seq"]) == (7, "sad", 1)
+    assert [face.topic for face in faces] == ["edge-fer/kitchen/faces/3", "edge-fer/kitchen/faces/7"]
+    assert {(face.qos, face.retain, face.latest) for face in faces} == {(0, False, True)}
+    assert [decode(face)["emotion"] for face in faces] == ["happy", "sad"]
+    sink.publish(0.1, [make_reading(3, width=0.1), make_reading(7, "sad", width=0.3)])
+    assert post.take() == []
+
+
+def test_nobody_stays_true_without_an_expiry(sink: MqttSink, post: FakePost) -> None:
+    post.take()
+    sink.publish(0.0, [])
+    (message,) = post.take()
+    assert (message.topic, message.retain, message.ttl_s) == ("edge-fer/kitchen/emotion", True, None)
+    assert decode(message)["emotion"] is None
+
+
+def test_health_is_not_retained(sink: MqttSink, post: FakePost, report: HealthReport) -> None:
+    post.take()
+    sink.health(report)
+    (message,) = post.take()
+    assert (message.topic, message.qos, message.retain) == ("edge-fer/kitchen/health", 0, False)
+    assert decode(message)["outbox_lost"] == 2
+
+
+def test_closing_says_offline_before_it_leaves(sink: MqttSink, post: FakePost) -> None:
+    post.take()
+    sink.close()
+    assert [(message.topic, message.payload) for message in post.take()] == [
+        ("edge-fer/kitchen/camera/availability", b"offline"),
+        ("edge-fer/kitchen/availability", b"offline"),
+    ]
+    assert post.closed
+
+
+def test_a_dead_thread_is_seen(sink: MqttSink) -> None:
+    with pytest.raises(RuntimeError, match="thread has ended"):
+        sink.check()
+
+
+def test_the_client_id_is_stable_and_differs_by_device_and_machine() -> None:
+    ours = client_id("edge-fer/kitchen", "machine a")
+    assert ours.startswith("edge-fer-kitchen-")
+    assert ours == client_id("edge-fer/kitchen", "machine a")
+    assert len({ours, client_id("edge-fer/hall", "machine a"), client_id("edge-fer/kitchen", "machine b")}) == 3
+
+
+def test_tls_files_that_cannot_be_used_are_named(tmp_path: Any) -> None:
+    missing, garbage = tmp_path / "missing.pem", tmp_path / "garbage.pem"
+    garbage.write_text("nothing")
+    with pytest.raises(BrokerError, match=r"^mqtt\.tls\.ca_file: .*missing\.pem cannot be used \(No such file"):
+        connect(device="kitchen", host="localhost", tls=Tls(ca_file=missing))
+    with pytest.raises(BrokerError, match=r"^mqtt\.tls\.ca_file: .*garbage\.pem cannot be used"):
+        connect(device="kitchen", host="localhost", tls=Tls(ca_file=garbage))
+    with pytest.raises(BrokerError, match=r"^mqtt\.tls\.cert_file: .*garbage\.pem with .*missing\.pem cannot be used"):
+        connect(device="kitchen", host="localhost", tls=Tls(cert_file=garbage, key_file=missing))
