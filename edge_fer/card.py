@@ -35,6 +35,30 @@ class Calibration(BaseModel):
     ece_after: float
 
 
+class CropFit(BaseModel):
+    """How a detector's crop margin was fitted, and what the crops are worth.
+
+    Attributes:
+        pictures: training pictures that were pasted onto a canvas.
+        found: share of them in which the detector found the face.
+        scale_quartiles: lower and upper quartile of the scale over those faces.
+        shift_y_quartiles: lower and upper quartile of the shift.
+        judged: validation faces that were found, for the accuracies below.
+        accuracy_whole: of their pictures as they are.
+        accuracy_cropped: of the detector's crops of the same pictures.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    pictures: int
+    found: float
+    scale_quartiles: tuple[float, float]
+    shift_y_quartiles: tuple[float, float]
+    judged: int
+    accuracy_whole: float
+    accuracy_cropped: float
+
+
 class Card(BaseModel):
     """Everything the daemon and the reader need to know of one network.
 
@@ -45,6 +69,7 @@ class Card(BaseModel):
         input_size: height and width of the crop that goes in, in pixels.
         temperature: logits are divided by it before the softmax.
         crop_margins: by detector, how its boxes become crops framed like the training pictures.
+        crop_fits: by detector, how the margin was found.
         sha256: of the `.tflite` file.
         size_bytes: of the `.tflite` file.
         float_operators: operators that run in float, as "OPERATOR (layer)"; empty for a full-integer network.
@@ -64,6 +89,7 @@ class Card(BaseModel):
     input_size: tuple[Annotated[int, Field(ge=8, le=1024)], Annotated[int, Field(ge=8, le=1024)]]
     temperature: Positive = 1.0
     crop_margins: dict[str, CropMargin] = {}
+    crop_fits: dict[str, CropFit] = {}
     sha256: Sha256
     size_bytes: Annotated[int, Field(gt=0)]
     float_operators: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ Everything takes arrays: `truth` holds the index of the right label, integer (n,
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -136,3 +137,15 @@ def negative_log_likelihood(probabilities: FloatArray, truth: IntArray) -> float
     """Mean of -ln p(right label), in nats; a probability of 0 counts as the smallest positive float."""
     right = probabilities[np.arange(len(truth)), truth].astype(np.float64)
     return float(-np.log(np.maximum(right, np.finfo(np.float64).tiny)).mean())
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Two-sided exact p-value that two classifiers are equally often right (Q. McNemar, Psychometrika 12, 1947).
+
+    Args:
+        only_first: pictures that the first judges rightly and the second wrongly.
+        only_second: the other way round.
+    """
+    n = only_first + only_second
+    tail = sum(math.comb(n, k) for k in range(min(only_first, only_second) + 1))
+    return min(1.0, float(Fraction(2 * tail, 2**n)))

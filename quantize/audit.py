@@ -6,16 +6,18 @@ either can cost more time than the whole rest. The file is read as a flatbuffer,
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from ai_edge_litert import schema_py_generated as schema
 
 INT8_OPERATORS: Final = frozenset(
-    "ADD CONCATENATION CONV_2D DEPTH_TO_SPACE DEPTHWISE_CONV_2D FULLY_CONNECTED LEAKY_RELU LOGISTIC MAX_POOL_2D "
-    "MEAN MUL PAD REDUCE_MAX RESHAPE RESIZE_BILINEAR SPACE_TO_DEPTH SPLIT STRIDED_SLICE SUB SUM TANH TRANSPOSE "
-    "TRANSPOSE_CONV".split()
+    """
+    ADD CONCATENATION CONV_2D DEPTH_TO_SPACE DEPTHWISE_CONV_2D FULLY_CONNECTED LEAKY_RELU LOGISTIC MAX_POOL_2D
+    MEAN MUL PAD REDUCE_MAX RESHAPE RESIZE_BILINEAR SPACE_TO_DEPTH SPLIT STRIDED_SLICE SUB SUM TANH TRANSPOSE
+    TRANSPOSE_CONV
+    """.split()  # noqa: SIM905  easier to read than a list of quoted words
 )
 """What XNNPACK takes in int8: each was put between two convolutions, and LiteRT 2.3 made one block of all."""
 
@@ -24,7 +26,7 @@ INSTEAD: Final = {
     "SOFTMAX": "nothing: the daemon takes the softmax itself",
 }
 ACTIVATION_INSTEAD: Final = "ReLU or ReLU6 right behind a convolution, or LeakyReLU"
-ACTIVATIONS: Final = frozenset("ELU EXP GELU HARD_SWISH LOG PRELU RELU RELU6 RELU_N1_TO_1 RELU_0_TO_1".split())
+ACTIVATIONS: Final = frozenset({"ELU", "EXP", "GELU", "HARD_SWISH", "LOG", "PRELU", "RELU", "RELU6"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,32 +51,55 @@ class Obstacle:
         return f"layer {self.layer!r}: {self.operator} {why}; use {INSTEAD.get(self.operator, default)}"
 
 
-def find_obstacles(content: bytes, layers: Iterable[str]) -> list[Obstacle]:
-    """Every operator that breaks the int8 chain, in the order of execution.
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """One step of a network: TFLite's name of it, the Keras layer it comes from, and the tensor it makes."""
+
+    name: str
+    layer: str
+    output: int
+    is_float: bool
+
+
+def list_operators(content: bytes, layers: Sequence[str]) -> list[Operator]:
+    """The steps of a network in the order of execution; the first subgraph's, a classifier has no other.
 
     Args:
         content: a `.tflite` file's bytes.
-        layers: names of the Keras model's layers.
+        layers: names of the Keras model's layers, the last one at the end.
     """
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     graph = model.subgraphs[0]
     names = set(layers)
-    obstacles = []
-    for operator in graph.operators:
-        name = _operator_name(model.operatorCodes[operator.opcodeIndex])
+    operators = []
+    for step in graph.operators:
+        result = graph.tensors[step.outputs[0]]
+        is_last = step.outputs[0] in graph.outputs  # the converter gives that tensor a name of its own
+        operators.append(
+            Operator(
+                name=_operator_name(model.operatorCodes[step.opcodeIndex]),
+                layer=layers[-1] if is_last else _layer_of(result.name.decode(), names),
+                output=int(step.outputs[0]),
+                is_float=result.type == schema.TensorType.FLOAT32,
+            )
+        )
+    return operators
+
+
+def find_obstacles(operators: Iterable[Operator]) -> list[Obstacle]:
+    """Every operator of a quantized network that breaks the int8 chain, in the order of execution."""
+    return [
+        Obstacle(one.name, one.layer, one.is_float)
+        for one in operators
         # QUANTIZE and DEQUANTIZE only stand around what caused them.
-        if name in {"QUANTIZE", "DEQUANTIZE"}:
-            continue
-        result = graph.tensors[operator.outputs[0]]
-        is_float = result.type == schema.TensorType.FLOAT32
-        if is_float or name not in INT8_OPERATORS:
-            obstacles.append(Obstacle(name, _layer_of(result.name.decode(), names), is_float))
-    return obstacles
+        if one.name not in {"QUANTIZE", "DEQUANTIZE"} and (one.is_float or one.name not in INT8_OPERATORS)
+    ]
 
 
 def _operator_name(code: Any) -> str:
     value = max(code.builtinCode, code.deprecatedBuiltinCode)
-    return next(name for name, number in vars(schema.BuiltinOperator).items() if number == value)
+    operators: dict[str, int] = vars(schema.BuiltinOperator)
+    return next(name for name, number in operators.items() if number == value)
 
 
 def _layer_of(tensor: str, layers: set[str]) -> str:

@@ -1,0 +1,163 @@
+"""Finds labelled pictures of faces: folders named after emotions, or rows of a CSV file.
+
+The pictures are face crops already; each is read when it is asked for, so a long list costs little.
+"""
+
+import csv
+import math
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import cv2
+import numpy as np
+
+from edge_fer.errors import DataError
+from edge_fer.records import LABELS, GrayImage
+
+PICTURES: Final = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".tif", ".tiff", ".webp"})
+
+SPLITS: Final = {
+    "train": frozenset({"train", "training"}),
+    "validation": frozenset({"validation", "valid", "val", "publictest"}),
+    "test": frozenset({"test", "testing", "privatetest"}),
+}
+"""Splits, and what their folders or the values in a CSV's column Usage are called, in lower case."""
+
+NUMBERED: Final = (*LABELS, "contempt")
+"""What the numbers in a CSV's column emotion mean: FER2013's seven, and CK+'s eighth."""
+
+_Folder: TypeAlias = Path | zipfile.Path
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledPicture:
+    """A picture of one face and the emotion it shows.
+
+    Attributes:
+        source: its path below the folder, or line of the CSV file, for messages and lists.
+        label: the emotion, in lower case.
+        read: decodes it: gray uint8 (height, width); raises DataError when that is impossible.
+    """
+
+    source: str
+    label: str
+    read: Callable[[], GrayImage]
+
+
+def find_labelled(source: Path, split: str | None = None) -> list[LabelledPicture]:
+    """List the labelled pictures of a data set, in a stable order.
+
+    Args:
+        source: a folder or zip archive of `<label>/*.jpg`, or of `<split>/<label>/*.jpg`; or a CSV file with the
+            columns emotion, pixels and perhaps Usage.
+        split: train, validation or test; None where the source has no splits.
+
+    Raises:
+        DataError: there is no such source or split, or nothing labelled in it.
+    """
+    if not source.exists():
+        raise DataError(f"{source}: there is no such folder or file")
+    if source.is_dir():
+        return _in_folders(source, source, split)
+    if source.suffix.lower() == ".csv":
+        return list(_in_csv(source, split))
+    if zipfile.is_zipfile(source):
+        return _in_folders(zipfile.Path(source), source, split)
+    raise DataError(f"{source}: neither a folder, nor a zip archive, nor a CSV file")
+
+
+def _in_folders(root: _Folder, shown: Path, split: str | None) -> list[LabelledPicture]:
+    splits = _split_folders(root)
+    if splits:
+        if split not in splits:
+            asked = f"no split {split}" if split else "several splits"
+            raise DataError(f"{shown}: it has {asked}, but {', '.join(splits)}: choose one of these with --split")
+        root = splits[split]
+    elif split is not None:
+        raise DataError(f"{shown}: it has no folder for the split {split}: expected {split}/<label>/*.jpg")
+    found = []
+    for folder in _children(root):
+        for picture in _pictures(folder) if folder.is_dir() else ():
+            path = f"{folder.name}/{picture.name}"
+            found.append(LabelledPicture(path, folder.name.lower(), partial(_decode, picture)))
+    if not found:
+        raise DataError(f"{shown}: no pictures in folders named after emotions: expected <label>/*.jpg")
+    return found
+
+
+def _split_folders(root: _Folder) -> dict[str, _Folder]:
+    """The folders of splits; a folder in a folder of the same name counts once, as in Training/Training."""
+    found = {}
+    for folder in _children(root):
+        for split, names in SPLITS.items():
+            if folder.name.lower() in names and folder.is_dir():
+                inner = folder / folder.name
+                found[split] = inner if inner.is_dir() else folder
+    return found
+
+
+def _children(folder: _Folder) -> list[_Folder]:
+    return sorted(folder.iterdir(), key=lambda child: child.name)
+
+
+def _pictures(folder: _Folder) -> list[_Folder]:
+    return [child for child in _children(folder) if Path(child.name).suffix.lower() in PICTURES]
+
+
+def _decode(picture: _Folder) -> GrayImage:
+    content = np.frombuffer(picture.read_bytes(), np.uint8)
+    pixels = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE) if content.size else None
+    if pixels is None:
+        raise DataError(f"{picture}: not a picture that can be read")
+    return pixels.astype(np.uint8, copy=False)
+
+
+def _in_csv(path: Path, split: str | None) -> Iterator[LabelledPicture]:
+    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # one field holds a whole picture
+    found = False
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.DictReader(file)
+        columns = {name.strip().lower(): name for name in rows.fieldnames or ()}
+        missing = {"emotion", "pixels"} - columns.keys()
+        if missing:
+            raise DataError(f"{path}:1: there is no column {' and no column '.join(sorted(missing))}")
+        usage = columns.get("usage")
+        if (usage is None) != (split is None):
+            hint = "has a column Usage: choose with --split" if usage else f"has no column Usage to find {split} by"
+            raise DataError(f"{path}:1: it {hint}")
+        for row in rows:
+            if usage and split and row[usage].strip().lower() not in SPLITS[split]:
+                continue
+            found = True
+            where = f"{path.name}:{rows.line_num}"
+            label = _named(row[columns["emotion"]].strip(), where)
+            yield LabelledPicture(where, label, partial(_parse, row[columns["pixels"]], where))
+    if not found:
+        raise DataError(f"{path}: it has no row for the split {split}" if split else f"{path}: it has no rows")
+
+
+def _named(emotion: str, where: str) -> str:
+    if not emotion.isdecimal():
+        return emotion.lower()
+    if int(emotion) >= len(NUMBERED):
+        raise DataError(f"{where}: emotion is {emotion}, but the numbers go from 0 to {len(NUMBERED) - 1}")
+    return NUMBERED[int(emotion)]
+
+
+def _parse(pixels: str, where: str) -> GrayImage:
+    """Turn "70 80 82 …" into a square picture."""
+    try:
+        values = np.array(pixels.split(), dtype=np.int64)
+    except ValueError as error:
+        raise DataError(f"{where}: the pixels are not all whole numbers") from error
+    side = math.isqrt(values.size)
+    if side == 0 or side * side != values.size:
+        raise DataError(f"{where}: {values.size} pixels make no square picture")
+    if values.min() < 0 or values.max() > 255:
+        raise DataError(f"{where}: pixels go from {values.min()} to {values.max()}, but gray values from 0 to 255")
+    return values.astype(np.uint8).reshape(side, side)

@@ -1,0 +1,125 @@
+"""`python -m quantize`, installed as `edge-fer-quantize`."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from datetime import date, datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_fer.errors import EdgeFerError
+
+if TYPE_CHECKING:
+    from .ptq import Order
+
+EPILOG = """\
+further commands:
+  compare MODEL --data D --out DIR   float Keras, float TFLite and int8 TFLite side by side
+  fit-crop NAME.tflite --data D …    fit how a detector's boxes become crops, into the card
+
+each has its own --help. Exit codes: 0 done, 1 refused for the reason given, 2 wrong usage.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    logging.basicConfig(format="%(message)s", level=logging.INFO)
+    logging.getLogger("absl").setLevel(logging.WARNING)  # TensorFlow says there where it puts temporary files
+    words = list(sys.argv[1:] if argv is None else argv)
+    commands = {"compare": _compare, "fit-crop": _fit_crop}
+    try:
+        if words and words[0] in commands:
+            return commands[words[0]](words[1:])
+        return _quantize(words)
+    except EdgeFerError as error:
+        print(f"edge-fer-quantize: {error}", file=sys.stderr)  # noqa: T201  the person at the terminal
+        return error.exit_code
+
+
+def _quantize(words: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="edge-fer-quantize",
+        description="Turn a Keras model into a full-integer int8 TFLite network with its card.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_model_and_data(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="receives NAME.tflite, NAME.json, …")
+    args = parser.parse_args(words)
+    from edge_fer.evaluate import table  # noqa: PLC0415  --help needs none of it
+
+    from .ptq import quantize, write  # noqa: PLC0415
+
+    card = write(quantize(_order(args), _today()), args.out)
+    print(table(card.scores["validation"]))  # noqa: T201
+    print(f"{args.out / card.name}.tflite: {card.size_bytes:,} bytes, temperature {card.temperature:.3f}")  # noqa: T201
+    return 0
+
+
+def _compare(words: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="edge-fer-quantize compare",
+        description="Quantize, and judge the validation pictures by float Keras, float TFLite and int8 TFLite.",
+    )
+    _add_model_and_data(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="receives compare.json, compare.png")
+    args = parser.parse_args(words)
+    from .compare import compare  # noqa: PLC0415
+
+    print(compare(_order(args), args.out, _today()))  # noqa: T201
+    return 0
+
+
+def _fit_crop(words: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="edge-fer-quantize fit-crop",
+        description="Fit how a detector's boxes become crops framed like the training pictures, into a model's card.",
+    )
+    parser.add_argument("model", type=Path, help="the quantized network, NAME.tflite, with its card beside it")
+    _add_data(parser)
+    parser.add_argument("--detector", choices=["yunet", "haar"], required=True)
+    parser.add_argument("--detector-model", metavar="FILE", help="the detector's file, if not the installed one")
+    args = parser.parse_args(words)
+    from edge_fer.config import DetectorConfig  # noqa: PLC0415
+    from edge_fer.detect import open_detector  # noqa: PLC0415
+
+    from .fitcrop import fit_crop  # noqa: PLC0415
+
+    fit_crop(args.model, args.data, open_detector(DetectorConfig(kind=args.detector, model=args.detector_model)))
+    return 0
+
+
+def _add_model_and_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=Path, help="the trained model, RUN/model.keras or .h5")
+    _add_data(parser)
+    parser.add_argument("--name", default="emotion", help="the model's name (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the choice of calibration pictures (%(default)s)")
+    parser.add_argument(
+        "--calibration-per-class",
+        type=int,
+        default=70,
+        metavar="N",
+        help="calibration pictures per label (%(default)s)",
+    )
+    parser.add_argument("--allow-float", action="store_true", help="accept operators that fall out of the int8 block")
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder or zip of <split>/<label>/*.jpg, or CSV with the column Usage"
+    )
+
+
+def _order(args: argparse.Namespace) -> "Order":
+    from .ptq import Order  # noqa: PLC0415  OpenCV, which --help must not load
+
+    return Order(args.model, args.data, args.name, args.seed, args.calibration_per_class, args.allow_float)
+
+
+def _today() -> date:
+    return datetime.now(timezone.utc).date()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

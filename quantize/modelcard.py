@@ -1,0 +1,128 @@
+"""Says in MODEL_CARD.md what a card says in JSON, for the people who decide whether to use the model."""
+
+import json
+from typing import Any
+
+from edge_fer.card import Card
+from edge_fer.metrics import Scores, wilson_interval
+
+USES = """\
+## Intended use
+
+Showing on the spot which emotion a visible face *expresses*: home automation that reacts to it, art, games,
+teaching, research on interfaces, robots. It runs where the camera is and stores no picture.
+
+## Uses that are forbidden or unfit
+
+- **Not in workplaces or schools.** Regulation (EU) 2024/1689 (AI Act), Article 5(1)(f), prohibits AI systems that
+  infer emotions of people at work or in education, but for medical or safety reasons.
+- Not for decisions about people: hiring, credit, insurance, policing, border control, medical or legal judgement.
+- Not without the knowledge of those who are seen. Outside the prohibition, emotion recognition is a high-risk use
+  under Annex III of the same regulation, and Article 50(3) demands that people are told.
+
+## Limits
+
+- It reports **apparent expression, not feeling**. People smile without joy and are sad without showing it; the link
+  between face and feeling differs between persons, cultures and situations.
+- Its labels are those of the data: one word per picture, given by few people, who often disagree. On FER2013 people
+  themselves agree with the label in about 65 of 100 pictures.
+- Rare labels are learned worst: see the recall per label and its interval.
+- The pictures were collected on the web. Who is in them by age, sex and skin is unknown, and no score by group could
+  be measured: expect differences, and measure on your own people before you rely on it.
+- Small, blurred, dark, turned or covered faces are judged worse than the pictures that the scores come from.
+"""
+
+
+def render(card: Card) -> str:
+    """The text of MODEL_CARD.md."""
+    parts = [
+        f"# Model card: {card.name}\n",
+        f"Generated from `{card.name}.json`; both come from `edge-fer-quantize`.\n",
+        _network(card),
+        *(_scores(split, scores) for split, scores in card.scores.items()),
+        _calibration(card),
+        _crops(card),
+        USES,
+        "## How it was made\n",
+        _block("Quantization", card.quantization),
+        _block("Training", card.training),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _network(card: Card) -> str:
+    height, width = card.input_size
+    rows = [
+        ("input", f"one gray face crop, int8 1 x {height} x {width} x 1: gray value minus 128"),
+        ("output", f"int8 logits of {len(card.labels)} labels: {', '.join(card.labels)}"),
+        ("size", f"{card.size_bytes:,} bytes"),
+        ("operators in float", ", ".join(card.float_operators) or "none"),
+        ("temperature", f"{card.temperature:.3f}"),
+        ("sha256", f"`{card.sha256}`"),
+        ("source revision", card.revision or "unknown"),
+        ("made on", card.created or "unknown"),
+    ]
+    return "| | |\n|---|---|\n" + "".join(f"| {key} | {value} |\n" for key, value in rows)
+
+
+def _scores(split: str, scores: Scores) -> str:
+    low, high = scores.accuracy_ci95
+    lines = [
+        f"## Scores on the {split} split\n",
+        f"{scores.n:,} pictures, through the int8 network and the daemon's own preprocessing, one crop each.\n",
+        f"Accuracy **{scores.accuracy:.2%}** (95 % interval {low:.2%} to {high:.2%}), macro F1 {scores.macro_f1:.3f}, "
+        f"expected calibration error {scores.ece:.4f}, negative log-likelihood {scores.nll:.4f}.\n",
+        "| label | pictures | precision | recall | 95 % interval of recall | F1 |",
+        "|---|---|---|---|---|---|",
+    ]
+    for label, one in scores.per_class.items():
+        interval = "-"
+        if one.n:
+            low, high = wilson_interval(round(one.recall * one.n), one.n)
+            interval = f"{low:.1%} to {high:.1%}"
+        lines.append(f"| {label} | {one.n} | {one.precision:.1%} | {one.recall:.1%} | {interval} | {one.f1:.3f} |")
+    return "\n".join(lines) + "\n"
+
+
+def _calibration(card: Card) -> str:
+    fit = card.calibration
+    if fit is None:
+        return ""
+    return (
+        "## Calibration\n\n"
+        f"One temperature, {card.temperature:.3f}, fitted on the {fit.split} split's int8 logits: expected "
+        f"calibration error {fit.ece_before:.4f} before and {fit.ece_after:.4f} after, negative log-likelihood "
+        f"{fit.nll_before:.4f} before and {fit.nll_after:.4f} after. The same split chose the model among its "
+        "epochs, so a split that was never looked at will score somewhat lower.\n"
+    )
+
+
+def _crops(card: Card) -> str:
+    if not card.crop_margins:
+        return ""
+    lines = [
+        "## Crops\n",
+        "A detector's box becomes a square crop framed like the training pictures: its side is the box's mean side "
+        "times the scale, its centre lies below the box's by the shift in sides. The accuracies are of validation "
+        "pictures pasted onto a larger canvas, as they are and as the detector crops them, the same number of each label.\n",
+        "| detector | scale (quartiles) | shift (quartiles) | faces found | judged | accuracy whole | cropped |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for detector, margin in card.crop_margins.items():
+        fit = card.crop_fits.get(detector)
+        row = f"| {detector} | {margin.scale:.3f}"
+        if fit is None:
+            lines.append(f"{row} | {margin.shift_y:+.3f} | | | | |")
+            continue
+        (small, large), (high, deep) = fit.scale_quartiles, fit.shift_y_quartiles
+        lines.append(
+            f"{row} ({small:.3f} to {large:.3f}) | {margin.shift_y:+.3f} ({high:+.3f} to {deep:+.3f}) | "
+            f"{fit.found:.1%} | {fit.judged} | {fit.accuracy_whole:.1%} | {fit.accuracy_cropped:.1%} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _block(title: str, values: dict[str, Any]) -> str:
+    if not values:
+        return ""
+    return f"### {title}\n\n```json\n{json.dumps(values, indent=2, ensure_ascii=False)}\n```\n"
