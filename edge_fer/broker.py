@@ -91,7 +91,7 @@ class EmbeddedBroker:
                 raise BrokerError(f"The embedded broker does not listen after {timeout_s:g} s: {by_hand}")
             time.sleep(0.02)
 
-    def __enter__(self) -> "EmbeddedBroker":  # noqa: PYI034 - Self is of Python 3.11
+    def __enter__(self) -> "EmbeddedBroker":
         return self
 
     def __exit__(
