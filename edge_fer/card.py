@@ -76,6 +76,7 @@ class Card(BaseModel):
         scores: by split, of this very int8 network.
         calibration: what the temperature was worth, if it was fitted.
         quantization: seed and extent of the calibration list.
+        data: what it was trained and judged on, and on which terms.
         training: the trainer's account: recipe, data, seed, versions.
         revision: the source tree's git revision, "-dirty" appended where it had changes.
         created: day of the quantization, ISO 8601.
@@ -96,6 +97,7 @@ class Card(BaseModel):
     scores: dict[str, Scores] = {}
     calibration: Calibration | None = None
     quantization: dict[str, Any] = {}
+    data: str | None = None
     training: dict[str, Any] = {}
     revision: str | None = None
     created: str | None = None

@@ -102,6 +102,7 @@ def _add_model_and_data(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="calibration pictures per label (%(default)s)",
     )
+    parser.add_argument("--data-note", metavar="TEXT", help="what the data are and on which terms, for the card")
     parser.add_argument("--allow-float", action="store_true", help="accept operators that fall out of the int8 block")
 
 
@@ -114,7 +115,15 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 def _order(args: argparse.Namespace) -> "Order":
     from .ptq import Order  # noqa: PLC0415  OpenCV, which --help must not load
 
-    return Order(args.model, args.data, args.name, args.seed, args.calibration_per_class, args.allow_float)
+    return Order(
+        model=args.model,
+        data=args.data,
+        name=args.name,
+        seed=args.seed,
+        per_class=args.calibration_per_class,
+        data_note=args.data_note,
+        allow_float=args.allow_float,
+    )
 
 
 def _today() -> date:

@@ -36,6 +36,7 @@ class Order:
         name: the shipped model's name.
         seed: of the calibration list.
         per_class: calibration pictures of each label.
+        data_note: what the data are and on which terms they are used, for the card.
         allow_float: write a network that does not run as one block of int8 code, too.
     """
 
@@ -44,6 +45,7 @@ class Order:
     name: str = "emotion"
     seed: int = 0
     per_class: int = 70
+    data_note: str | None = None
     allow_float: bool = False
 
 
@@ -95,6 +97,7 @@ def quantize(order: Order, today: date) -> Quantized:
             "seed": order.seed,
             "runtime": runtime_version(),
         },
+        data=order.data_note,
         training=training,
         revision=git_revision(Path(__file__).parent),
         created=today.isoformat(),
@@ -105,13 +108,15 @@ def quantize(order: Order, today: date) -> Quantized:
 def write(quantized: Quantized, folder: Path) -> Card:
     """Write network, card, MODEL_CARD.md and calibration list; returns the card as written.
 
-    Crop margins of an earlier card of that name are kept: they belong to detectors and data, not to weights.
+    Crop margins of an earlier card of that name are kept, since they belong to detectors and data, not to weights;
+    what the crops are worth is kept for the very same network alone.
     """
     folder.mkdir(parents=True, exist_ok=True)
     card = quantized.card
-    earlier = folder / f"{card.name}.json"
-    if earlier.exists():
-        card = card.model_copy(update={"crop_margins": read_card(earlier).crop_margins})
+    if (folder / f"{card.name}.json").exists():
+        earlier = read_card(folder / f"{card.name}.json")
+        fits = earlier.crop_fits if earlier.sha256 == card.sha256 else {}
+        card = card.model_copy(update={"crop_margins": earlier.crop_margins, "crop_fits": fits})
     listing = "source,label\n" + "".join(f"{one.source},{one.label}\n" for one in quantized.calibration)
     write_atomically(folder / f"{card.name}.calibration.csv", listing.encode())
     write_atomically(folder / f"{card.name}.tflite", quantized.content)
