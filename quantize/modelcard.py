@@ -105,7 +105,7 @@ def _crops(card: Card) -> str:
         "## Crops\n",
         "A detector's box becomes a square crop framed like the training pictures: its side is the box's mean side "
         "times the scale, its centre lies below the box's by the shift in sides. The accuracies are of validation "
-        "pictures pasted onto a larger canvas, as they are and as the detector crops them, equally many of each label.\n",
+        "pictures pasted onto a larger canvas, as they are and as it crops them, equally many of each label.\n",
         "| detector | scale (quartiles) | shift (quartiles) | faces found | judged | accuracy whole | cropped |",
         "|---|---|---|---|---|---|---|",
     ]
