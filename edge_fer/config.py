@@ -67,6 +67,10 @@ class TrackingConfig(Section):
 
     min_iou: Share = 0.3
     """Boxes of two frames that overlap at least so much (intersection over union) are the same face."""
+    sure_score: Share = 0.9
+    """A face that the detector is so sure of counts at once."""
+    min_hits: Annotated[int, Field(ge=1, le=100)] = 3
+    """A face that is not sure counts once it was found in so many frames in a row: a hand taken for one never is."""
     memory_s: Seconds = 0.7
     """A face that is missed keeps its track for so many seconds."""
 

@@ -35,7 +35,12 @@ class Pipeline:
     def forget(self) -> None:
         """Begin anew with no track, as for another film or picture."""
         tracking, smoothing = self._config.tracking, self._config.smoothing
-        self._tracker = Tracker(min_iou=tracking.min_iou, memory_s=tracking.memory_s)
+        self._tracker = Tracker(
+            min_iou=tracking.min_iou,
+            sure_score=tracking.sure_score,
+            min_hits=tracking.min_hits,
+            memory_s=tracking.memory_s,
+        )
         self._smoother = Smoother(
             self.card.labels,
             time_constant_s=smoothing.time_constant_s,

@@ -10,14 +10,17 @@ from edge_fer.camera.address import IMAGE_SUFFIXES
 from edge_fer.camera.images import Images
 from edge_fer.camera.source import EndOfStream, Picture, Source
 from edge_fer.camera.video import VideoFile
-from edge_fer.config import Config, SmoothingConfig
+from edge_fer.config import Config, SmoothingConfig, TrackingConfig
 from edge_fer.errors import DataError
 from edge_fer.pipeline import Pipeline, open_pipeline
 from edge_fer.publish import payloads
 from edge_fer.records import Frame, Reading
 
-STILL: Final = SmoothingConfig(enter_confidence=0.0, leave_confidence=0.0, dwell_s=0.0)
-"""A single picture has no next frame to wait for: its most probable emotion is reported at once."""
+STILL: Final = {
+    "tracking": TrackingConfig(min_hits=1),
+    "smoothing": SmoothingConfig(enter_confidence=0.0, leave_confidence=0.0, dwell_s=0.0),
+}
+"""A single picture has no next frame to wait for: every face and its most probable emotion is reported at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ def predict(paths: Sequence[Path], config: Config) -> Iterator[Prediction]:
     """
     files = [file for path in paths for file in _files(path)]
     films = open_pipeline(config)
-    stills = open_pipeline(config.model_copy(update={"smoothing": STILL}))
+    stills = open_pipeline(config.model_copy(update=STILL))
     for file in files:
         still = file.suffix.lower() in IMAGE_SUFFIXES
         source: Source = Images(file) if still else VideoFile(file)

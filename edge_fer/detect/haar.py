@@ -13,11 +13,12 @@ from edge_fer.records import Box, Face, Frame
 
 SCALE_STEP = 1.1
 NEIGHBOURS = 5
+SCORE = 0.5
 SMALLEST_PX = 24  # the window the cascade was trained on
 
 
 class Haar:
-    """Detector of upright, frontal faces; every face has score 1, since a cascade only says yes or no."""
+    """Detector of upright, frontal faces; a cascade gives no scores, so every face has the same."""
 
     name = "haar"
 
@@ -41,4 +42,4 @@ class Haar:
             gray, scaleFactor=SCALE_STEP, minNeighbors=NEIGHBOURS, minSize=(SMALLEST_PX, SMALLEST_PX)
         )
         boxes = [Box(*(float(value) * factor for value in row)) for row in found]
-        return [Face(box, 1.0) for box in sorted(boxes, key=lambda box: -box.area)]
+        return [Face(box, SCORE) for box in sorted(boxes, key=lambda box: -box.area)]
