@@ -1,0 +1,89 @@
+"""The page's addresses: static files, the state as JSON and as server-sent events, and the newest picture.
+
+Pictures are fetched, not pushed: a slow viewer then asks less often, instead of looking at a growing backlog.
+"""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from importlib.resources import files
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from edge_fer.web.feed import Feed
+from edge_fer.web.guard import Guard
+
+MEDIA_TYPES: Final = {
+    ".css": "text/css",
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+}
+NO_STORE: Final = {"cache-control": "no-store"}
+REVALIDATE: Final = {"cache-control": "no-cache"}
+HEALTHY_S = 10.0
+"""The daemon is healthy while the inference loop spoke in the last so many seconds."""
+
+
+def make_app(feed: Feed, *, hosts: Iterable[str]) -> Starlette:
+    """The ASGI application over a feed, answering to these host names only."""
+
+    async def state(_: Request) -> Response:
+        return JSONResponse(feed.state(), headers=NO_STORE)
+
+    async def events(_: Request) -> Response:
+        return StreamingResponse(_event_stream(feed), media_type="text/event-stream", headers=NO_STORE)
+
+    async def picture(_: Request) -> Response:
+        newest = feed.jpeg()
+        if newest is None:
+            return Response(status_code=204, headers=NO_STORE)
+        seq, jpeg = newest
+        return Response(jpeg, media_type="image/jpeg", headers={**NO_STORE, "picture-seq": str(seq)})
+
+    async def healthz(_: Request) -> Response:
+        silent_s = feed.silent_s()
+        healthy = silent_s is not None and silent_s < HEALTHY_S
+        status = "ok" if healthy else "starting" if silent_s is None else "stalled"
+        return JSONResponse(
+            {"status": status, "silent_s": None if silent_s is None else round(silent_s, 3)},
+            status_code=200 if healthy else 503,
+            headers=NO_STORE,
+        )
+
+    return Starlette(
+        routes=[
+            Route("/healthz", healthz),
+            Route("/api/state", state),
+            Route("/api/events", events),
+            Route("/picture.jpg", picture),
+            *_static_routes(),
+        ],
+        middleware=[Middleware(Guard, hosts=hosts)],
+    )
+
+
+async def _event_stream(feed: Feed) -> AsyncIterator[str]:
+    yield "retry: 1000\n\n"
+    async for state in feed.states():
+        yield f"data: {json.dumps(state, allow_nan=False)}\n\n"
+
+
+def _static_routes() -> Iterable[BaseRoute]:
+    """A route per file of `static/`; they are few and small, so they are read once, and no path is ever looked up."""
+    for file in files("edge_fer.web").joinpath("static").iterdir():
+        suffix = "." + file.name.rpartition(".")[2]
+        if suffix in MEDIA_TYPES:
+            path = "/" if file.name == "index.html" else f"/{file.name}"
+            yield Route(path, _static_file(file.read_bytes(), MEDIA_TYPES[suffix]))
+
+
+def _static_file(content: bytes, media_type: str) -> Callable[[Request], Awaitable[Response]]:
+    async def serve(_: Request) -> Response:
+        return Response(content, media_type=media_type, headers=REVALIDATE)
+
+    return serve

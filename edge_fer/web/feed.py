@@ -1,0 +1,175 @@
+"""What the page shows: a one-slot mailbox that the inference loop fills and the page's thread looks into.
+
+The loop only swaps a reference. Everything that costs time (JSON, JPEG) happens on the page's thread and only when a
+viewer asks: viewers wake together on the ticks of one clock, so that they share one view, and one JPEG, per tick.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edge_fer.records import Frame, Reading
+
+PICTURES_PER_S = 10
+HEARTBEAT_S = 2.0
+"""A viewer hears at least so often, news or not: silence then means a broken connection."""
+
+Encoder = Callable[[Frame], bytes]
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How the daemon is doing.
+
+    Attributes:
+        device: the configured name of this device.
+        fps: frames worked on per second, lately.
+        latency_ms: time of each stage (detect, classify, …) in milliseconds, lately, in the order of the work.
+        camera: what the camera is called.
+        camera_online: False while it is lost.
+        broker: what the broker is called.
+        broker_online: False while it is lost, None where publishing is off.
+        model: name of the model.
+        detector: name of the detector.
+    """
+
+    device: str
+    fps: float
+    latency_ms: Mapping[str, float]
+    camera: str
+    camera_online: bool
+    broker: str
+    broker_online: bool | None
+    model: str
+    detector: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the loop said last, at `told_s`, with a picture that came at `frame_s`; both in the feed's clock."""
+
+    frame: Frame | None
+    frame_s: float
+    readings: tuple[Reading, ...]
+    status: Status
+    told_s: float
+
+
+class View:
+    """One snapshot as viewers see it; its JPEG is made once, when the first of them asks."""
+
+    __slots__ = ("_jpeg", "seq", "snapshot")
+
+    def __init__(self, seq: int, snapshot: Snapshot, jpeg: bytes | None) -> None:
+        self.seq = seq
+        self.snapshot = snapshot
+        self._jpeg = jpeg
+
+    @property
+    def encoded(self) -> bytes | None:
+        """The JPEG, if somebody asked for it."""
+        return self._jpeg
+
+    def jpeg(self, encode: Encoder) -> bytes | None:
+        """The picture, or None where there is none."""
+        if self._jpeg is None and self.snapshot.frame is not None:
+            self._jpeg = encode(self.snapshot.frame)
+        return self._jpeg
+
+
+class Feed:
+    """The mailbox and the views made of it: `put` is for the inference loop, everything else for the page's thread."""
+
+    def __init__(self, *, encode: Encoder, clock: Clock) -> None:
+        self._encode = encode
+        self._clock = clock
+        self._period_s = 1 / PICTURES_PER_S
+        self._mailbox: Snapshot | None = None
+        self._view: View | None = None
+        self._tick = -1
+        self._run = secrets.token_hex(4)  # tells a viewer that came back whether this is still the same daemon
+
+    def put(self, frame: Frame | None, readings: Sequence[Reading], status: Status) -> None:
+        """Replace what the page shows; without a frame the last picture stays, and its age with it."""
+        now = self._clock()
+        frame_s = now
+        if frame is None and (last := self._mailbox) is not None:
+            frame, frame_s = last.frame, last.frame_s
+        self._mailbox = Snapshot(frame, frame_s, tuple(readings), status, now)
+
+    def view(self) -> View | None:
+        """The newest view; it changes at most `PICTURES_PER_S` times a second. None before the loop's first word."""
+        tick = int(self._clock() / self._period_s)
+        snapshot = self._mailbox
+        old = self._view
+        if snapshot is not None and tick != self._tick and (old is None or snapshot is not old.snapshot):
+            same_picture = old is not None and snapshot.frame is old.snapshot.frame
+            jpeg = old.encoded if old is not None and same_picture else None
+            self._view = View(old.seq + 1 if old else 1, snapshot, jpeg)
+            self._tick = tick
+        return self._view
+
+    def jpeg(self) -> tuple[int, bytes] | None:
+        """The newest view's number and picture; None while there is no picture."""
+        view = self.view()
+        jpeg = view.jpeg(self._encode) if view else None
+        return (view.seq, jpeg) if view and jpeg is not None else None
+
+    def silent_s(self) -> float | None:
+        """Seconds since the loop's last word; None before the first."""
+        snapshot = self._mailbox
+        return None if snapshot is None else self._clock() - snapshot.told_s
+
+    def state(self) -> dict[str, Any]:
+        """The newest view as JSON values; `age_s` says how old its picture is by now."""
+        view = self.view()
+        if view is None:
+            return {"run": self._run, "seq": 0, "age_s": None, "size": None, "faces": [], "status": None}
+        snapshot = view.snapshot
+        frame = snapshot.frame
+        return {
+            "run": self._run,
+            "seq": view.seq,
+            "age_s": None if frame is None else round(self._clock() - snapshot.frame_s, 3),
+            "size": None if frame is None else [frame.pixels.shape[1], frame.pixels.shape[0]],
+            "faces": [_face(reading) for reading in snapshot.readings],
+            "status": _status(snapshot.status),
+        }
+
+    async def states(self) -> AsyncGenerator[dict[str, Any], None]:
+        """The state now, then whenever it is another, and at least every `HEARTBEAT_S`; never ends."""
+        sent: View | None = None
+        due_s = self._clock()
+        while True:
+            view = self.view()
+            if view is not sent or self._clock() >= due_s:
+                yield self.state()
+                sent = view
+                due_s = self._clock() + HEARTBEAT_S
+            await asyncio.sleep(self._period_s - self._clock() % self._period_s)
+
+
+def _face(reading: Reading) -> dict[str, Any]:
+    return {
+        "track": reading.track,
+        "emotion": reading.emotion,
+        "confidence": round(reading.confidence, 4),
+        "scores": {label: round(score, 4) for label, score in reading.scores.items()},
+        "box": [round(value, 4) for value in reading.box],
+        "for_s": round(reading.for_s, 1),
+    }
+
+
+def _status(status: Status) -> dict[str, Any]:
+    return {
+        "device": status.device,
+        "fps": round(status.fps, 1),
+        "latency_ms": {stage: round(value, 2) for stage, value in status.latency_ms.items()},
+        "camera": {"name": status.camera, "online": status.camera_online},
+        "broker": {"name": status.broker, "online": status.broker_online},
+        "model": status.model,
+        "detector": status.detector,
+    }

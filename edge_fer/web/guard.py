@@ -1,0 +1,54 @@
+"""What every request passes and every answer carries, so that no other web site can look through this page."""
+
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+SECURITY_HEADERS: Final = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+    ),
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",  # or any site could show the camera in an <img>
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
+
+
+class Guard:
+    """ASGI middleware: refuses requests to foreign host names and adds `SECURITY_HEADERS`.
+
+    A page elsewhere may let its own name point to 127.0.0.1 and so become same-origin with us (DNS rebinding); it
+    cannot change the Host header that the browser then sends.
+    """
+
+    def __init__(self, app: ASGIApp, *, hosts: Iterable[str]) -> None:
+        self._app = app
+        self._hosts = frozenset(hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(SECURITY_HEADERS)
+            await send(message)
+
+        app: ASGIApp = self._app
+        if host_name(Headers(scope=scope).get("host", "")) not in self._hosts:
+            names = ", ".join(sorted(self._hosts))
+            app = PlainTextResponse(f"This page answers only to these host names: {names}.\n", status_code=421)
+        await app(scope, receive, send_guarded)
+
+
+def host_name(header: str) -> str | None:
+    """The name in a Host header, in lower case, without port and brackets; None where there is none."""
+    try:
+        return urlsplit(f"//{header}").hostname
+    except ValueError:
+        return None

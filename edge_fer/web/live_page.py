@@ -1,0 +1,121 @@
+"""The live page as the daemon holds it: one thread of its own that serves browsers, and a mailbox before it."""
+
+import errno
+import logging
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from edge_fer.errors import EdgeFerError
+from edge_fer.records import Frame, Reading
+from edge_fer.web.feed import Clock, Encoder, Feed, Status
+
+if TYPE_CHECKING:
+    from uvicorn import Server
+
+LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
+
+_log = logging.getLogger(__name__)
+
+
+class PageError(EdgeFerError):
+    """The live page cannot be served."""
+
+
+class LivePage:
+    """Serves the page between `start` and `close`.
+
+    Args:
+        host: loopback name or address to listen on.
+        port: port to listen on; 0 takes a free one.
+        encode: makes a frame a JPEG file, on the page's thread; the default does it with OpenCV.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, *, host: str, port: int, encode: Encoder | None = None, clock: Clock = time.monotonic) -> None:
+        self._host = host
+        self._port = port
+        self._feed = Feed(encode=encode or _encode_with_opencv, clock=clock)
+        self._server: Server | None = None
+        self._thread: threading.Thread | None = None
+        self._failure: BaseException | None = None
+
+    @property
+    def address(self) -> str:
+        """The page's URL, as a person may type it."""
+        return f"http://{f'[{self._host}]' if ':' in self._host else self._host}:{self._port}/"
+
+    def start(self) -> None:
+        """Listen and serve; returns when browsers can connect.
+
+        Raises:
+            PageError: the extra `[web]` is not installed, or the port cannot be had.
+        """
+        try:
+            from edge_fer.web.server import make_server  # noqa: PLC0415 - an optional extra, and slow to import
+        except ModuleNotFoundError as error:
+            raise PageError(
+                f"the live page needs {error.name}, which is not installed; run `pip install 'edge-fer[web]'`, "
+                "or set web.enabled to false"
+            ) from None
+        listener = self._listen()
+        self._port = listener.getsockname()[1]
+        self._server = make_server(self._feed, hosts={*LOOPBACK_NAMES, self._host})
+        self._thread = threading.Thread(
+            target=self._serve, args=(self._server, listener), name="live-page", daemon=True
+        )
+        self._thread.start()
+        _log.info("live page: %s", self.address)
+
+    def update(self, frame: Frame | None, readings: Sequence[Reading], status: Status) -> None:
+        """Show this from now on; costs microseconds, whoever looks or hangs.
+
+        Args:
+            frame: the newest picture; its `colour` is called later, on the page's thread. None while the camera is
+                lost: the last picture stays, with its age.
+            readings: every face in it.
+            status: how the daemon is doing.
+
+        Raises:
+            RuntimeError: the page's thread died of a bug.
+        """
+        if self._failure is not None:
+            raise RuntimeError("the live page's thread died") from self._failure
+        self._feed.put(frame, readings, status)
+
+    def close(self) -> None:
+        """Cut all viewers off and give the port back, within a second; does nothing on a page that is not served."""
+        if self._server is None or self._thread is None:
+            return
+        self._server.should_exit = True
+        self._thread.join()
+        self._server = self._thread = None
+
+    def _listen(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        try:
+            return socket.create_server((self._host, self._port), family=family)
+        except OSError as error:
+            place = f"port {self._port} on {self._host}"
+            if error.errno == errno.EADDRINUSE:
+                raise PageError(
+                    f"the live page: {place} is taken by another program; set web.port to a free one"
+                ) from None
+            if error.errno == errno.EACCES:
+                raise PageError(f"the live page: {place} is reserved for root; set web.port to 1024 or more") from None
+            raise PageError(f"the live page: cannot listen at {place}: {error.strerror or error}") from None
+
+    def _serve(self, server: "Server", listener: socket.socket) -> None:
+        try:
+            server.run(sockets=[listener])
+        except BaseException as error:
+            self._failure = error
+            raise
+
+
+def _encode_with_opencv(frame: Frame) -> bytes:
+    from edge_fer.web.jpeg import encode_jpeg  # noqa: PLC0415 - OpenCV is slow to import
+
+    return encode_jpeg(frame)

@@ -1,0 +1,67 @@
+// Puts the parts of the page together and keeps saying how old what they show is.
+
+import { say } from "./dom.js";
+import { Faces } from "./faces.js";
+import { Picture } from "./picture.js";
+import { StatusView } from "./status.js";
+import { Stream } from "./stream.js";
+import { STRINGS } from "./strings.js";
+
+const STALE_S = 2;
+
+const $ = (id) => document.getElementById(id);
+const seconds = () => performance.now() / 1000;
+
+for (const node of document.querySelectorAll("[data-text]")) node.textContent = STRINGS[node.dataset.text];
+for (const node of document.querySelectorAll("[data-name]")) node.setAttribute("aria-label", STRINGS.names[node.dataset.name]);
+
+const picture = new Picture({ stage: $("stage"), canvas: $("picture"), boxes: $("boxes") });
+const faces = new Faces({ title: $("faces-title"), list: $("cards"), nobody: $("nobody"), spoken: $("spoken") });
+const status = new StatusView({ chips: $("chips"), speed: $("speed") });
+
+let last = null; // the newest state and when it came
+let connected = true;
+
+function condition(age_s) {
+  if (!connected) return "lost";
+  if (!last) return "connecting";
+  if (last.state.status && !last.state.status.camera.online) return "camera";
+  if (age_s === null) return "starting";
+  return age_s > STALE_S ? "stalled" : "live";
+}
+
+function showAge() {
+  const age_s = last && last.state.age_s !== null ? last.state.age_s + seconds() - last.at_s : null;
+  const now = condition(age_s);
+  document.documentElement.dataset.condition = now;
+  say($("condition"), STRINGS.conditions[now]);
+  say($("age"), age_s === null ? "" : STRINGS.age(age_s));
+}
+
+function showState(state) {
+  const known = last?.state.run === state.run;
+  const news = !known || last.state.seq !== state.seq;
+  if (last && !known) {
+    picture.forget();
+    faces.forget();
+  }
+  connected = true;
+  last = { state, at_s: seconds() };
+  if (news && state.status) {
+    status.show(state.status);
+    say($("device"), state.status.device);
+    document.title = STRINGS.title(state.status.device);
+    picture.show(state);
+    faces.show(state.faces, last.at_s);
+  }
+  showAge();
+}
+
+function showLost() {
+  connected = false;
+  showAge();
+}
+
+showAge();
+setInterval(showAge, 250);
+new Stream({ onState: showState, onLost: showLost }).start();

@@ -1,0 +1,174 @@
+"""The page in a real browser: Debian's Chromium, driven through its WebDriver."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+
+import httpx
+import numpy as np
+import pytest
+
+from edge_fer.records import LABELS, Frame, Reading
+from edge_fer.web import LivePage, Status
+
+webdriver = pytest.importorskip("selenium.webdriver")
+from selenium.webdriver.chrome.service import Service  # noqa: E402
+from selenium.webdriver.chrome.webdriver import WebDriver  # noqa: E402
+from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
+
+pytestmark = pytest.mark.real
+
+STATUS = Status(
+    device="kitchen",
+    fps=25.0,
+    latency_ms={"detect": 9.5, "classify": 2.5},
+    camera="pattern",
+    camera_online=True,
+    broker="localhost:1883",
+    broker_online=False,
+    model="emotion",
+    detector="haar",
+)
+PIXEL = "return document.querySelector('#picture').getContext('2d').getImageData(9, 9, 1, 1).data[0]"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
+    chromium, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or chromedriver is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("chromium and chromedriver must be there: apt-get install chromium chromium-driver")
+        pytest.skip("no chromium and chromedriver: apt-get install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for argument in (
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        f"--user-data-dir={tmp_path_factory.mktemp('chromium')}",
+        "--window-size=1280,800",
+    ):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(chromedriver))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def page() -> Iterator[LivePage]:
+    page = LivePage(host="127.0.0.1", port=0)
+    page.start()
+    yield page
+    page.close()
+
+
+def frame(gray: int) -> Frame:
+    return Frame(np.full((240, 320), gray, np.uint8), time_s=0.0, index=gray)
+
+
+def reading(track: int, emotion: str, box: tuple[float, float, float, float] = (0.25, 0.5, 0.25, 0.25)) -> Reading:
+    scores = dict.fromkeys(LABELS, 0.02) | {emotion: 0.88}
+    return Reading(0.0, track, emotion, 0.88, scores, box, 2.0)
+
+
+def wait(browser: WebDriver, condition: Callable[[], object], timeout_s: float = 20) -> None:
+    WebDriverWait(browser, timeout_s, poll_frequency=0.05).until(lambda _: condition())
+
+
+def text(browser: WebDriver, selector: str) -> str:
+    return str(browser.execute_script("return document.querySelector(arguments[0])?.textContent ?? ''", selector))
+
+
+def condition(browser: WebDriver) -> str:
+    return str(browser.execute_script("return document.documentElement.dataset.condition"))
+
+
+def bar(browser: WebDriver, emotion: str) -> tuple[int, float]:
+    """What a bar says to a screen reader, and the width that it has by now, both in percent."""
+    value, clip = browser.execute_script(
+        "const bar = document.querySelector(`.bar[data-emotion=${arguments[0]}]`);"
+        "const clip = getComputedStyle(bar.querySelector('.bar-fill')).clipPath;"
+        "return [bar.querySelector('[role=meter]').ariaValueNow, clip]",
+        emotion,
+    )
+    # inset(0px calc(100% - 88%) 0px 0px round …), or with the difference worked out
+    width = clip.split("calc(100% - ")[1].split("%")[0] if "calc" in clip else 100 - float(clip.split()[1].rstrip("%"))
+    return int(value), float(width)
+
+
+def test_the_page_follows_the_daemon(browser: WebDriver, page: LivePage) -> None:
+    browser.get(page.address)
+    wait(browser, lambda: condition(browser) == "starting")
+
+    page.update(frame(60), [reading(3, "happy")], STATUS)
+    wait(browser, lambda: abs(browser.execute_script(PIXEL) - 60) <= 1)
+    wait(browser, lambda: text(browser, ".box") == "#3Happy88%")
+    assert condition(browser) == "live"
+    assert browser.title == "kitchen · edge-fer"
+    assert (text(browser, "#faces-title"), text(browser, ".card-emotion")) == ("1 face", "Happy")
+    wait(browser, lambda: bar(browser, "happy") == (88, 88))
+    box, canvas = (
+        browser.execute_script("return document.querySelector(arguments[0]).getBoundingClientRect().toJSON()", selector)
+        for selector in (".box", "#picture")
+    )
+    assert (box["x"] - canvas["x"]) / canvas["width"] == pytest.approx(0.25, abs=0.01)
+    assert (box["y"] - canvas["y"]) / canvas["height"] == pytest.approx(0.5, abs=0.01)
+    assert canvas["width"] / canvas["height"] == pytest.approx(320 / 240, rel=0.01)
+    chips = browser.execute_script("return [...document.querySelectorAll('.chip')].map((chip) => chip.textContent)")
+    assert chips == ["Camerapatternonline", "Modelemotion", "Brokerlocalhost:1883lost", "Detectorhaar"]
+    assert text(browser, "#speed") == "25.0FPS12 msLatencydetect9.5 msclassify2.5 ms"
+
+    page.update(frame(200), [reading(3, "sad"), reading(4, "fear", (0.8, 0.0, 0.2, 0.2))], STATUS)
+    wait(browser, lambda: abs(browser.execute_script(PIXEL) - 200) <= 1)
+    wait(browser, lambda: bar(browser, "sad") == (88, 88) and bar(browser, "happy") == (2, 2))
+    tracks = browser.execute_script("return [...document.querySelectorAll('.card')].map((card) => card.dataset.track)")
+    assert tracks == ["3", "4"]
+
+    page.update(frame(120), [], STATUS)
+    wait(browser, lambda: abs(browser.execute_script(PIXEL) - 120) <= 1)
+    assert text(browser, "#boxes") == ""
+    assert text(browser, ".card.gone .card-since") == "gone"
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+    wait(browser, lambda: condition(browser) == "stalled")
+    assert text(browser, "#condition") == "No new picture"
+    wait(browser, lambda: text(browser, "#age").startswith("last picture 3."))
+
+    page.update(
+        None, [], Status(**{**{name: getattr(STATUS, name) for name in STATUS.__slots__}, "camera_online": False})
+    )
+    wait(browser, lambda: condition(browser) == "camera")
+
+
+def test_the_page_comes_back_with_the_daemon(browser: WebDriver, page: LivePage) -> None:
+    page.update(frame(60), [reading(9, "happy")], STATUS)
+    browser.get(page.address)
+    wait(browser, lambda: condition(browser) == "live")
+    page.close()
+    wait(browser, lambda: condition(browser) == "lost")
+    successor = LivePage(host="127.0.0.1", port=httpx.URL(page.address).port or 0)
+    successor.start()
+    successor.update(frame(200), [reading(1, "neutral")], STATUS)
+    wait(browser, lambda: abs(browser.execute_script(PIXEL) - 200) <= 1)
+    assert text(browser, ".card-name") == "Face 1"
+    successor.close()
+
+
+@pytest.mark.parametrize("width_px", [320, 390, 768, 1280, 1920])
+def test_the_page_fits_every_width(browser: WebDriver, page: LivePage, width_px: int) -> None:
+    metrics = {"width": width_px, "height": 800, "deviceScaleFactor": 1, "mobile": width_px < 700}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    readings = [reading(track, "surprise", (track / 4, 0.0, 0.25, 0.3)) for track in range(4)]
+    page.update(frame(90), readings, STATUS)
+    browser.get(page.address)
+    wait(browser, lambda: text(browser, "#faces-title") == "4 faces")
+    overflow = browser.execute_script(
+        "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
+    assert overflow == 0

@@ -1,0 +1,331 @@
+import json
+import logging
+import re
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from importlib.resources import files
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from edge_fer.records import LABELS, Frame, Reading
+from edge_fer.web import LivePage, PageError, Status
+from edge_fer.web.guard import SECURITY_HEADERS, host_name
+
+STATUS = Status(
+    device="kitchen",
+    fps=25.0,
+    latency_ms={"detect": 9.5},
+    camera="pattern",
+    camera_online=True,
+    broker="localhost:1883",
+    broker_online=True,
+    model="emotion",
+    detector="haar",
+)
+STATIC = sorted(file.name for file in files("edge_fer.web").joinpath("static").iterdir())
+
+
+class Encoder:
+    """Stands for JPEG: the frame's index as text, padded where a picture must be large; counts its work."""
+
+    def __init__(self) -> None:
+        self.encoded: list[int] = []
+        self.padding = b""
+
+    def __call__(self, frame: Frame) -> bytes:
+        if frame.index < 0:
+            raise ValueError("no picture has a negative index")
+        self.encoded.append(frame.index)
+        return f"picture {frame.index}".encode() + self.padding
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def frame(index: int) -> Frame:
+    return Frame(np.zeros((48, 64), np.uint8), time_s=index / 30, index=index)
+
+
+def reading(track: int) -> Reading:
+    scores = dict.fromkeys(LABELS, 0.02) | {"happy": 0.88}
+    return Reading(1.0, track, "happy", 0.88, scores, (0.1, 0.2, 0.3, 0.4), 2.0)
+
+
+@pytest.fixture
+def encoder() -> Encoder:
+    return Encoder()
+
+
+@pytest.fixture
+def page(encoder: Encoder) -> Iterator[LivePage]:
+    page = LivePage(host="127.0.0.1", port=0, encode=encoder)
+    page.start()
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def client(page: LivePage) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=page.address, timeout=20, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def quiet() -> Iterator[httpx.Client]:
+    """A client of a page that shows one picture and hears no news, for tests that change nothing."""
+    page = LivePage(host="127.0.0.1", port=0, encode=Encoder())
+    page.start()
+    page.update(frame(0), [reading(1)], STATUS)
+    with httpx.Client(base_url=page.address, timeout=20, trust_env=False) as client:
+        yield client
+    page.close()
+
+
+def events(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
+    return (json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: "))
+
+
+@pytest.fixture
+def hang(page: LivePage) -> Iterator[Callable[[str], None]]:
+    """Adds a viewer that asks for a path and never reads."""
+    viewers: list[socket.socket] = []
+
+    def add(path: str) -> None:
+        viewer = socket.socket()
+        viewers.append(viewer)
+        viewer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        viewer.connect(("127.0.0.1", httpx.URL(page.address).port))
+        viewer.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+
+    yield add
+    for viewer in viewers:
+        viewer.close()
+
+
+@pytest.mark.parametrize("name", STATIC)
+def test_every_file_of_the_page_loads_under_the_policy(quiet: httpx.Client, name: str) -> None:
+    answer = quiet.get("/" if name == "index.html" else name)
+    assert answer.status_code == 200
+    assert answer.content == files("edge_fer.web").joinpath("static", name).read_bytes()
+    media_type = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+    assert answer.headers["content-type"].split(";")[0] == media_type[name.rpartition(".")[2]]
+    assert SECURITY_HEADERS.items() <= answer.headers.items()
+
+
+def test_the_page_needs_nothing_inline_and_nothing_from_outside() -> None:
+    page = files("edge_fer.web").joinpath("static", "index.html").read_text()
+    assert re.findall(r"<script(?![^>]*\bsrc=)|<style|\bstyle=|\son\w+=", page) == []
+    texts = {name: files("edge_fer.web").joinpath("static", name).read_text() for name in STATIC}
+    addresses = {
+        address for text in texts.values() for address in re.findall(r"(?:https?:)?//[\w.]+\.\w+/[^\"]*", text)
+    }
+    assert addresses == {"http://www.w3.org/2000/svg"}  # a name, not an address
+    assert "script-src 'self';" in SECURITY_HEADERS["content-security-policy"]
+    assert "unsafe" not in SECURITY_HEADERS["content-security-policy"]
+
+
+@pytest.mark.parametrize("path", ["/", "/api/state", "/api/events", "/picture.jpg", "/healthz", "/nothing"])
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:8080", "localhost.", "[::1", ""])
+def test_foreign_hosts_are_refused(quiet: httpx.Client, path: str, host: str) -> None:
+    answer = quiet.get(path, headers={"host": host})
+    assert answer.status_code == 421
+    assert answer.text == "This page answers only to these host names: 127.0.0.1, ::1, localhost.\n"
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:9000", "127.0.0.1:1", "[::1]:8080"])
+def test_our_own_names_are_answered(quiet: httpx.Client, host: str) -> None:
+    assert quiet.get("/api/state", headers={"host": host}).status_code == 200
+
+
+def test_a_host_name_is_read_as_browsers_write_it() -> None:
+    assert [host_name(header) for header in ("A.b:80", "[::1]", "[::1", "")] == ["a.b", "::1", None, None]
+
+
+def test_only_reading_is_allowed_and_only_what_there_is(quiet: httpx.Client) -> None:
+    for path in ("/", "/api/state", "/api/events", "/picture.jpg"):
+        assert quiet.post(path, content=b"x" * 1000).status_code == 405
+    for path in ("/nothing", "/index.html", "/..%2f..%2fpyproject.toml", "/static/main.js"):
+        answer = quiet.get(path)
+        assert answer.status_code == 404
+        assert SECURITY_HEADERS.items() <= answer.headers.items()
+
+
+def test_events_follow_updates(client: httpx.Client, page: LivePage) -> None:
+    with client.stream("GET", "/api/events") as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        assert answer.headers["cache-control"] == "no-store"
+        states = events(answer.iter_lines())
+        assert next(states)["status"] is None
+        for track in (4, 5):
+            page.update(frame(track), [reading(track)], STATUS)
+            state = next(states)
+            assert [face["track"] for face in state["faces"]] == [track]
+        page.update(None, [], replace(STATUS, camera_online=False))
+        state = next(states)
+    assert (state["seq"], state["size"], state["status"]["camera"]) == (
+        3,
+        [64, 48],
+        {"name": "pattern", "online": False},
+    )
+
+
+def test_the_picture_is_the_newest_and_made_once_for_everybody(
+    client: httpx.Client, page: LivePage, encoder: Encoder
+) -> None:
+    assert client.get("/picture.jpg").status_code == 204
+    with client.stream("GET", "/api/events") as answer:
+        states = events(answer.iter_lines())
+        next(states)
+        for index in (7, 8):
+            page.update(frame(index), [], STATUS)
+            seq = next(states)["seq"]
+            for _ in range(5):
+                picture = client.get("/picture.jpg")
+                assert picture.content == b"picture %d" % index
+                assert (picture.headers["content-type"], picture.headers["picture-seq"]) == ("image/jpeg", str(seq))
+                assert picture.headers["cross-origin-resource-policy"] == "same-origin"
+    assert encoder.encoded == [7, 8]
+
+
+def test_nothing_is_encoded_when_nobody_looks(client: httpx.Client, page: LivePage, encoder: Encoder) -> None:
+    for index in range(1000):
+        page.update(frame(index), [reading(1)], STATUS)
+    assert client.get("/api/state").json()["size"] == [64, 48]
+    assert encoder.encoded == []
+
+
+def test_viewers_that_hang_do_not_hold_up_the_loop_or_others(
+    client: httpx.Client, page: LivePage, encoder: Encoder, hang: Callable[[str], None]
+) -> None:
+    encoder.padding = bytes(8_000_000)  # more than the kernel takes for somebody who does not read
+    page.update(frame(0), [reading(0)], STATUS)
+    for path in ("/picture.jpg", "/picture.jpg", "/picture.jpg", "/api/events", "/"):
+        hang(path)
+    with client.stream("GET", "/api/events") as answer:
+        states = events(answer.iter_lines())
+        next(states)
+        for index in range(1, 2001):
+            page.update(frame(index), [reading(index)], STATUS)
+        assert any(state["faces"][0]["track"] == 2000 for state in states)
+        assert client.get("/picture.jpg").content.startswith(b"picture 2000\0")
+    assert len(encoder.encoded) < 50
+
+
+def test_close_cuts_everybody_off_and_frees_the_port(
+    page: LivePage,
+    client: httpx.Client,
+    encoder: Encoder,
+    hang: Callable[[str], None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    encoder.padding = bytes(8_000_000)
+    page.update(frame(0), [], STATUS)
+    for path in ("/picture.jpg", "/picture.jpg", "/api/events"):
+        hang(path)
+    with client.stream("GET", "/api/events") as answer:
+        states = events(answer.iter_lines())
+        assert next(states)["seq"] == 1
+        serving = threading.active_count()
+        page.close()
+        assert threading.active_count() == serving - 1
+        with pytest.raises(httpx.TransportError):
+            list(states)
+    assert [record for record in caplog.records if record.levelno > logging.INFO] == []  # nothing had to be cancelled
+    successor = LivePage(host="127.0.0.1", port=httpx.URL(page.address).port or 0, encode=encoder)
+    successor.start()
+    successor.close()
+
+
+def test_close_may_come_early_late_and_twice(page: LivePage, encoder: Encoder) -> None:
+    LivePage(host="127.0.0.1", port=0, encode=encoder).close()
+    early = LivePage(host="127.0.0.1", port=0, encode=encoder)
+    early.start()
+    early.close()
+    page.close()
+    page.close()
+    page.update(frame(0), [], STATUS)
+
+
+def test_a_taken_port_is_said_in_one_sentence(page: LivePage) -> None:
+    port = httpx.URL(page.address).port or 0
+    with pytest.raises(PageError) as caught:
+        LivePage(host="127.0.0.1", port=port).start()
+    assert str(caught.value) == (
+        f"the live page: port {port} on 127.0.0.1 is taken by another program; set web.port to a free one"
+    )
+
+
+def test_an_address_that_is_not_ours_is_said_in_one_sentence() -> None:
+    with pytest.raises(PageError, match=r"^the live page: cannot listen at port 0 on 192\.0\.2\.1: \w"):
+        LivePage(host="192.0.2.1", port=0).start()
+
+
+def test_the_address_can_be_typed_into_a_browser(page: LivePage) -> None:
+    assert re.fullmatch(r"http://127\.0\.0\.1:[1-9]\d*/", page.address)
+    assert LivePage(host="::1", port=8080).address == "http://[::1]:8080/"
+    assert LivePage(host="localhost", port=8080).address == "http://localhost:8080/"
+
+
+def test_health_follows_the_inference_loop(encoder: Encoder) -> None:
+    clock = Clock()
+    page = LivePage(host="127.0.0.1", port=0, encode=encoder, clock=clock)
+    page.start()
+    address = f"{page.address}healthz"
+    answers = [httpx.get(address, trust_env=False)]
+    page.update(frame(0), [], STATUS)
+    for _ in range(2):
+        clock.now_s += 9.5
+        answers.append(httpx.get(address, trust_env=False))
+    page.close()
+    assert [(answer.status_code, answer.json()) for answer in answers] == [
+        (503, {"status": "starting", "silent_s": None}),
+        (200, {"status": "ok", "silent_s": 9.5}),
+        (503, {"status": "stalled", "silent_s": 19.0}),
+    ]
+
+
+def test_a_picture_that_cannot_be_made_is_an_error_of_that_request_alone(page: LivePage) -> None:
+    page.update(frame(-1), [reading(1)], STATUS)
+    assert httpx.get(f"{page.address}picture.jpg", trust_env=False).status_code == 500
+    page.update(frame(1), [reading(1)], STATUS)
+    assert httpx.get(f"{page.address}api/state", trust_env=False).status_code == 200
+
+
+def test_a_page_that_died_is_noticed_by_the_loop(encoder: Encoder) -> None:
+    class Broken:
+        def run(self, sockets: list[socket.socket]) -> None:
+            raise ValueError("a bug")
+
+    page = LivePage(host="127.0.0.1", port=0, encode=encoder)
+    with socket.socket() as listener, pytest.raises(ValueError, match="a bug"):
+        page._serve(Broken(), listener)  # type: ignore[arg-type]
+    with pytest.raises(RuntimeError, match="the live page's thread died"):
+        page.update(frame(0), [], STATUS)
+
+
+def test_the_extra_is_loaded_late_and_missed_in_one_sentence() -> None:
+    program = (
+        "import sys; from edge_fer.web import LivePage, PageError\n"
+        "print(sorted({'cv2', 'starlette', 'uvicorn'} & set(sys.modules)))\n"
+        "sys.modules['uvicorn'] = None\n"
+        "try: LivePage(host='127.0.0.1', port=0).start()\n"
+        "except PageError as error: print(error)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines() == [
+        "[]",
+        "the live page needs uvicorn, which is not installed; run `pip install 'edge-fer[web]'`, "
+        "or set web.enabled to false",
+    ]
