@@ -22,6 +22,7 @@ from edge_fer.records import Reading
 pytestmark = pytest.mark.real
 
 BLOCKED_S = 0.05  # longer than this, no call of the daemon's loop may take
+HICCUPS = 2  # of a busy machine's scheduler; a call that waits for a broker is slow again and again
 
 
 class Message(Protocol):
@@ -113,13 +114,14 @@ def test_a_late_subscriber_finds_the_state_but_nothing_else(
     info: Info,
     report: HealthReport,
 ) -> None:
+    early = mosquitto.subscribe("edge-fer/#")
     sink = open_sink(mosquitto)
+    early.wait_for("kitchen/availability")
     sink.info(info)
     sink.camera(online=True)
     sink.publish(0, [make_reading(4)])
     sink.health(report)
-    wait_until(lambda: sink.link.connected and sink.link.queued == 0)
-    mosquitto.subscribe("edge-fer/#").wait_for("health")  # the last one is through
+    early.wait_for("kitchen/health")
     late = mosquitto.subscribe("edge-fer/#")
     late.wait_for("kitchen/emotion")
     sink.camera(online=False)
@@ -132,11 +134,11 @@ def test_a_late_subscriber_finds_the_state_but_nothing_else(
 def test_a_silent_daemons_reading_expires_but_nobody_does_not(
     mosquitto: Any, open_sink: Callable[..., MqttSink], make_reading: Callable[..., Reading]
 ) -> None:
-    somebody, nobody = open_sink(mosquitto, heartbeat_s=0.3), open_sink(mosquitto, heartbeat_s=0.3, base_topic="empty")
-    somebody.publish(0, [make_reading()])
-    nobody.publish(0, [])
-    mosquitto.subscribe("edge-fer/#").wait_for("kitchen/emotion")
-    mosquitto.subscribe("empty/#").wait_for("kitchen/emotion")
+    subscriber = mosquitto.subscribe("+/kitchen/emotion")
+    open_sink(mosquitto, heartbeat_s=1).publish(0, [make_reading()])  # expires after three heartbeats
+    open_sink(mosquitto, heartbeat_s=1, base_topic="empty").publish(0, [])
+    subscriber.wait_for("edge-fer/kitchen/emotion")
+    subscriber.wait_for("empty/kitchen/emotion")
 
     def retained_readings() -> list[str]:
         done = subprocess.run(
@@ -185,10 +187,12 @@ def test_a_broker_that_comes_after_us_gets_the_state(
     broker = make_mosquitto("allow_anonymous true")
     sink = open_sink(broker)
     sink.info(info)
+    durations_s = []
     for index in range(30):
         started_s = time.monotonic()
         sink.publish(index, [make_reading(emotion="happy" if index % 2 else "sad")])
-        assert time.monotonic() - started_s < BLOCKED_S
+        durations_s.append(time.monotonic() - started_s)
+    assert sum(duration_s > BLOCKED_S for duration_s in durations_s) <= HICCUPS
     wait_until(lambda: bool(warnings_in(caplog)))
     assert not sink.link.connected
     broker.start()
@@ -235,20 +239,20 @@ def test_a_frozen_broker_blocks_nothing_and_thaws_into_the_present(
     subscriber.wait_for("emotion")
     mosquitto.freeze()
     try:
-        longest_s, most_queued = 0.0, 0
+        durations_s, most_queued = [], 0
         ends_s = time.monotonic() + 4
         index = 1
         while time.monotonic() < ends_s:
             started_s = time.monotonic()
             sink.publish(index, [make_reading(track, "happy" if index % 2 else "sad") for track in range(5)])
             sink.check()
-            longest_s = max(longest_s, time.monotonic() - started_s)
+            durations_s.append(time.monotonic() - started_s)
             most_queued = max(most_queued, sink.link.queued)
             index += 1
             time.sleep(0.01)
     finally:
         mosquitto.thaw()
-    assert longest_s < BLOCKED_S
+    assert sum(duration_s > BLOCKED_S for duration_s in durations_s) <= HICCUPS
     assert most_queued <= 6  # the scene and five faces
     wait_until(lambda: sink.link.queued == 0)
     wait_until(lambda: subscriber.messages[-1].json["seq"] == index)  # every frame was a change
