@@ -1,5 +1,5 @@
 import os
-import sys
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +7,7 @@ import pytest
 
 from edge_fer.card import Card, load_model_files
 from edge_fer.errors import ModelError
-from edge_fer.tflite import Network, open_interpreter, runtime_version, softmax
+from edge_fer.tflite import Network, _without_chatter, open_interpreter, runtime_version, softmax
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.tflite"
 CARD, CONTENT = load_model_files(TINY)
@@ -26,7 +26,8 @@ def refusal(content: bytes, card: Card) -> str:
 def test_logits_are_the_dequantized_output() -> None:
     batch = np.random.default_rng(0).integers(-128, 128, (1, 48, 48, 1), dtype=np.int8)
     logits = Network(CONTENT, CARD).logits(batch)
-    assert (logits.dtype, logits.shape) == (np.float32, (7,))
+    assert logits.dtype == np.float32
+    assert logits.shape == (7,)
     interpreter = open_interpreter(CONTENT)
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], batch)
     interpreter.invoke()
@@ -69,15 +70,20 @@ def test_a_damaged_model() -> None:
     )
 
 
-@pytest.mark.parametrize("file", ["float.tflite", "other_scale.tflite"])
-def test_a_model_that_is_not_fed_with_gray_values(file: str) -> None:
-    sentence = refusal((TINY.parent / file).read_bytes(), CARD)
-    assert sentence == {
-        "float.tflite": "the model's input is float32, but the daemon runs int8 networks only: "
-        "quantize the Keras model with edge-fer-quantize",
-        "other_scale.tflite": "the model 'tiny' takes gray values with scale 0.0078431 and zero point -128, but the "
-        "daemon gives scale 1/255 and zero point -128: quantize it with edge-fer-quantize",
-    }[file]
+def test_a_float_model() -> None:
+    assert refusal((TINY.parent / "tiny_float.tflite").read_bytes(), CARD) == (
+        "the model's input is float32, but the daemon runs int8 networks only: "
+        "quantize the Keras model with edge-fer-quantize"
+    )
+
+
+def test_a_model_that_is_not_fed_with_gray_values() -> None:
+    scale = struct.pack("<f", 1 / 255)
+    assert CONTENT.count(scale) == 1
+    assert refusal(CONTENT.replace(scale, struct.pack("<f", 2 / 255)), CARD) == (
+        "the model 'tiny' takes gray values with scale 0.0078431 and zero point -128, but the daemon gives "
+        "scale 1/255 and zero point -128: quantize it with edge-fer-quantize"
+    )
 
 
 def test_loading_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
@@ -85,18 +91,21 @@ def test_loading_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr() == ("", "")
 
 
-def test_what_others_print_while_a_model_loads_is_passed_on(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    interpreter = sys.modules["ai_edge_litert.interpreter"].Interpreter
-
-    def chatty(**options: object) -> object:
+def test_what_others_print_while_a_model_loads_is_passed_on(capfd: pytest.CaptureFixture[str]) -> None:
+    with _without_chatter():
         os.write(2, b"INFO: created something\nERROR: no such kernel\n")
-        return interpreter(**options)
-
-    monkeypatch.setattr(sys.modules["ai_edge_litert.interpreter"], "Interpreter", chatty)
-    open_interpreter(CONTENT)
     assert capfd.readouterr().err == "ERROR: no such kernel\n"
+
+
+def test_chatter_beyond_all_bounds_stops_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    with _without_chatter():
+        os.write(2, b"ERROR: much\n" * 10000)  # as much of it as a pipe holds
+        with pytest.raises(BlockingIOError):
+            os.write(2, b"ERROR: more\n")
+    os.write(2, b"\nlater\n")
+    lines = capfd.readouterr().err.splitlines()
+    assert lines[0] == "ERROR: much"
+    assert lines[-1] == "later"
 
 
 def test_the_runtime_says_its_version() -> None:

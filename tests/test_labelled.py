@@ -1,0 +1,138 @@
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_fer.errors import DataError
+from edge_fer.labelled import find_labelled
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Callable[[str, int], None]:
+    """Writes a 4 x 6 picture of one gray value below the test's folder."""
+
+    def write(path: str, gray: int) -> None:
+        file = tmp_path / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        assert cv2.imwrite(str(file), np.full((4, 6), gray, np.uint8))
+
+    return write
+
+
+def listing(source: Path, split: str | None = None) -> list[tuple[str, str, int]]:
+    """Source, label and first gray value of everything found."""
+    return [(one.source, one.label, int(one.read()[0, 0])) for one in find_labelled(source, split)]
+
+
+def refusal(source: Path, split: str | None = None) -> str:
+    with pytest.raises(DataError) as error:
+        listing(source, split)
+    return str(error.value).replace(f"{source.parent}/", "")
+
+
+def test_folders_are_labels(tmp_path: Path, picture: Callable[[str, int], None]) -> None:
+    picture("Sad/2.png", 20)
+    picture("happy/b.png", 11)
+    picture("happy/a.PNG", 10)
+    (tmp_path / "happy" / "notes.txt").touch()
+    (tmp_path / "readme.md").touch()
+    assert listing(tmp_path) == [("Sad/2.png", "sad", 20), ("happy/a.PNG", "happy", 10), ("happy/b.png", "happy", 11)]
+
+
+def test_a_picture_is_gray_uint8(tmp_path: Path) -> None:
+    (tmp_path / "happy").mkdir()
+    cv2.imwrite(str(tmp_path / "happy" / "1.png"), np.full((4, 6, 3), (0, 0, 255), np.uint8))
+    pixels = find_labelled(tmp_path)[0].read()
+    assert pixels.dtype == np.uint8
+    assert pixels.shape == (4, 6)
+    assert int(pixels[0, 0]) == 76  # 0.299 of 255
+
+
+@pytest.mark.parametrize("inner", ["", "Training/"])
+def test_the_folder_of_a_split(tmp_path: Path, picture: Callable[[str, int], None], inner: str) -> None:
+    picture(f"Training/{inner}happy/1.png", 1)
+    picture("val/happy/2.png", 2)
+    assert listing(tmp_path, "train") == [("happy/1.png", "happy", 1)]
+    assert listing(tmp_path, "validation") == [("happy/2.png", "happy", 2)]
+    assert refusal(tmp_path, "test").endswith(
+        "it has no split test, but train, validation: choose one of these with --split"
+    )
+    assert "it has several splits, but train, validation: choose" in refusal(tmp_path)
+
+
+def test_an_archive_is_read_as_a_folder(tmp_path: Path, picture: Callable[[str, int], None]) -> None:
+    picture("train/happy/1.png", 1)
+    picture("validation/sad/2.png", 2)
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        for file in sorted(tmp_path.rglob("*.png")):
+            archive.write(file, file.relative_to(tmp_path))
+    assert listing(tmp_path / "set.zip", "validation") == [("sad/2.png", "sad", 2)]
+
+
+def test_a_split_that_the_folder_does_not_have(tmp_path: Path, picture: Callable[[str, int], None]) -> None:
+    picture("happy/1.png", 1)
+    assert refusal(tmp_path, "test").endswith(": it has no folder for the split test: expected test/<label>/*.jpg")
+
+
+def test_a_folder_without_labels(tmp_path: Path, picture: Callable[[str, int], None]) -> None:
+    picture("1.png", 1)
+    assert refusal(tmp_path).endswith(": no pictures in folders named after emotions: expected <label>/*.jpg")
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture"])
+def test_a_broken_picture_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "happy").mkdir()
+    (tmp_path / "happy" / "1.png").write_bytes(content)
+    assert refusal(tmp_path).endswith("happy/1.png: not a picture that can be read")
+
+
+def test_a_source_that_is_not_there_or_of_no_kind(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "gone") == "gone: there is no such folder or file"
+    (tmp_path / "set.rar").write_bytes(b"Rar!")
+    assert refusal(tmp_path / "set.rar") == "set.rar: neither a folder, nor a zip archive, nor a CSV file"
+
+
+def csv_file(folder: Path, text: str) -> Path:
+    path = folder / "fer.csv"
+    path.write_text(text)
+    return path
+
+
+def test_rows_of_a_csv_file(tmp_path: Path) -> None:
+    path = csv_file(tmp_path, "emotion,pixels\n3,1 2 3 4\nneutral,5 5 5 255\n")
+    assert listing(path) == [("fer.csv:2", "happy", 1), ("fer.csv:3", "neutral", 5)]
+    assert find_labelled(path)[1].read().tolist() == [[5, 5], [5, 255]]
+
+
+def test_the_split_of_a_row(tmp_path: Path) -> None:
+    path = csv_file(tmp_path, "emotion,pixels,Usage\n0,1,Training\n1,2,PublicTest\n2,3,PrivateTest\n7,4,Training\n")
+    assert listing(path, "train") == [("fer.csv:2", "angry", 1), ("fer.csv:5", "contempt", 4)]
+    assert listing(path, "validation") == [("fer.csv:3", "disgust", 2)]
+    assert listing(path, "test") == [("fer.csv:4", "fear", 3)]
+
+
+@pytest.mark.parametrize(
+    ("text", "split", "sentence"),
+    [
+        ("", None, "fer.csv:1: there is no column emotion and no column pixels"),
+        ("emotion,usage\n", None, "fer.csv:1: there is no column pixels"),
+        ("emotion,pixels\n", None, "fer.csv: it has no rows"),
+        ("emotion,pixels\n0,1\n", "test", "fer.csv:1: it has no column Usage to find test by"),
+        ("emotion,pixels,Usage\n0,1,Training\n", None, "fer.csv:1: it has a column Usage: choose with --split"),
+        ("emotion,pixels,Usage\n0,1,Training\n", "test", "fer.csv: it has no row for the split test"),
+        ("emotion,pixels\n9,1\n", None, "fer.csv:2: emotion is 9, but the numbers go from 0 to 7"),
+        ("emotion,pixels\n0,1 2 3\n", None, "fer.csv:2: 3 pixels make no square picture"),
+        ("emotion,pixels\n0,\n", None, "fer.csv:2: 0 pixels make no square picture"),
+        ("emotion,pixels\n0,1 x 3 4\n", None, "fer.csv:2: the pixels are not all whole numbers"),
+        (
+            "emotion,pixels\n0,1 2 3 256\n",
+            None,
+            "fer.csv:2: pixels go from 1 to 256, but gray values from 0 to 255",
+        ),
+    ],
+)
+def test_a_csv_file_that_cannot_be_used(tmp_path: Path, text: str, split: str | None, sentence: str) -> None:
+    assert refusal(csv_file(tmp_path, text), split) == sentence
