@@ -109,7 +109,8 @@ class LivePage:
 
     def _serve(self, server: "Server", listener: socket.socket) -> None:
         try:
-            server.run(sockets=[listener])
+            with listener:
+                server.run(sockets=[listener])
         except BaseException as error:
             self._failure = error
             raise

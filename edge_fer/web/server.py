@@ -9,7 +9,7 @@ from edge_fer.web.app import make_app
 from edge_fer.web.feed import Feed
 
 MOST_CONNECTIONS = 64
-"""Above this, requests are answered with 503."""
+"""With so many open, requests are answered with 503."""
 
 
 class Server(uvicorn.Server):

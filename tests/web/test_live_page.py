@@ -17,6 +17,7 @@ import pytest
 from edge_fer.records import LABELS, Frame, Reading
 from edge_fer.web import LivePage, PageError, Status
 from edge_fer.web.guard import SECURITY_HEADERS, host_name
+from edge_fer.web.server import MOST_CONNECTIONS
 
 STATUS = Status(
     device="kitchen",
@@ -276,6 +277,25 @@ def test_the_address_can_be_typed_into_a_browser(page: LivePage) -> None:
     assert re.fullmatch(r"http://127\.0\.0\.1:[1-9]\d*/", page.address)
     assert LivePage(host="::1", port=8080).address == "http://[::1]:8080/"
     assert LivePage(host="localhost", port=8080).address == "http://localhost:8080/"
+
+
+@pytest.mark.parametrize("host", ["localhost", "::1"])
+def test_every_loopback_name_can_be_listened_on(host: str, encoder: Encoder) -> None:
+    if ":" in host:
+        try:
+            socket.create_server((host, 0), family=socket.AF_INET6).close()
+        except OSError:
+            pytest.skip("this machine has no IPv6 loopback")
+    page = LivePage(host=host, port=0, encode=encoder)
+    page.start()
+    assert httpx.get(f"{page.address}api/state", trust_env=False).json()["seq"] == 0
+    page.close()
+
+
+def test_too_many_viewers_are_turned_away(page: LivePage, hang: Callable[[str], None]) -> None:
+    for _ in range(MOST_CONNECTIONS - 1):
+        hang("/api/events")
+    assert httpx.get(page.address, trust_env=False).status_code == 503
 
 
 def test_health_follows_the_inference_loop(encoder: Encoder) -> None:
