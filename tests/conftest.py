@@ -92,7 +92,7 @@ class Subscriber:
             return matching()[count - 1]
 
     def close(self) -> None:
-        self._process.terminate()
+        self._process.kill()  # its handler of SIGTERM can deadlock with TLS
         self._process.wait()
         self._reader.join()
         assert self._process.stdout is not None

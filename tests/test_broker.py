@@ -36,7 +36,7 @@ def subscribe() -> Iterator[Callable[[int, str], "subprocess.Popen[str]"]]:
                     ["mosquitto_sub", "-p", str(port), "-t", topic, "-v"], stdout=subprocess.PIPE, text=True
                 )
             )
-            stack.callback(process.terminate)
+            stack.callback(process.kill)
             return process
 
         yield start
