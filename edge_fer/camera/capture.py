@@ -132,8 +132,13 @@ class Capture:
             self.stop()
             raise
 
-    def stop(self, timeout_s: float = 1.0) -> None:
-        """Let go of the camera; a read that hangs in its driver is left behind after `timeout_s`."""
+    def stop(self, timeout_s: float = 1.0) -> bool:
+        """Let go of the camera; a read that hangs in its driver is left behind after `timeout_s`.
+
+        Returns:
+            whether no thread was left behind. If one was, the process should end through `os._exit`: before 3.14
+            Python aborts (SIGABRT) when a driver's call returns into an interpreter that is shutting down.
+        """
         self._stopped.set()
         if self._online:
             self._online, self._since_s = False, self._clock()
@@ -145,8 +150,11 @@ class Capture:
             session.stop()
             session.join(timeout_s)
             self._settle(session)
-            if session.running:
-                _log.warning("Camera %s hangs and was left behind", self.name)
+            self._stuck.append(session)
+        self._stuck = [session for session in self._stuck if session.running]
+        if session in self._stuck:
+            _log.warning("Camera %s hangs and was left behind", self.name)
+        return not self._stuck
 
     def _next_lossless(self) -> Frame:
         if self._source is None:

@@ -320,11 +320,21 @@ def test_stop_does_not_wait_for_a_read_that_hangs(
     capture: Capture, house: House, caplog: pytest.LogCaptureFixture
 ) -> None:
     start(capture, house)
-    capture.stop(timeout_s=0.01)
+    assert not capture.stop(timeout_s=0.01)
     assert caplog.messages == ["Camera /dev/video0 hangs and was left behind"]
     assert not capture.state.online
     assert capture.next(SOON_S) is None
     assert len(house.cameras) == 1
+
+
+def test_stop_tells_of_a_thread_that_was_left_behind_earlier(capture: Capture, house: House, clock: Clock) -> None:
+    hanging = start(capture, house)
+    clock.now_s += 5
+    assert capture.next(0) is None
+    assert not capture.stop()
+    hanging.results.put(2)
+    assert hanging.closed.wait(SOON_S)
+    wait_for(capture.stop)
 
 
 def test_stop_closes_a_camera_that_gives_pictures(capture: Capture, house: House) -> None:
@@ -338,6 +348,7 @@ def test_stop_closes_a_camera_that_gives_pictures(capture: Capture, house: House
 
     wait_for(closed_after_a_read)
     stopped.join(SOON_S)
+    assert capture.stop()
     assert camera.closed.is_set()
     assert not capture.state.online
 
