@@ -1,5 +1,7 @@
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -86,3 +88,11 @@ def test_all_sinks_are_closed_even_when_one_fails() -> None:
     with pytest.raises(RuntimeError, match="b"):
         Sinks(FakeSink("a", calls), FakeSink("b", calls, fails=True)).close()
     assert calls == ["b.close", "a.close"]
+
+
+def test_who_needs_no_broker_does_not_load_its_client() -> None:
+    script = (
+        "import sys, edge_fer.broker, edge_fer.publish.policy, edge_fer.publish.schemas, edge_fer.publish.sinks;"
+        "sys.exit(any(name.partition('.')[0] in ('paho', 'amqtt') for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
