@@ -62,7 +62,7 @@ def without_softmax(model: Any) -> Any:
     if isinstance(last, keras.layers.Softmax) or (
         isinstance(last, keras.layers.Activation) and last.activation is keras.activations.softmax
     ):
-        return keras.Model(model.inputs, last.input)
+        return keras.Model(model.inputs[0], last.input, name=model.name)
     if getattr(last, "activation", None) is keras.activations.softmax:
         last.activation = keras.activations.linear
     return model
@@ -106,7 +106,8 @@ def to_int8_tflite(model: Any, calibration: NDArray[np.uint8]) -> bytes:
 def _converter(model: Any) -> Any:
     # A fixed batch of one: a free dimension costs SHAPE and RESHAPE operators at run time.
     face = keras.Input(batch_shape=(1, *model.inputs[0].shape[1:]), name="face")
-    return tf.lite.TFLiteConverter.from_keras_model(keras.Model(face, model(face)))
+    # A name of its own, for Keras would count up, and names end up in the file.
+    return tf.lite.TFLiteConverter.from_keras_model(keras.Model(face, model(face), name="network"))
 
 
 def _convert(converter: Any) -> bytes:

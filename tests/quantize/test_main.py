@@ -1,0 +1,144 @@
+import csv
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edge_fer.card import load_model_files, read_card
+from edge_fer.evaluate import judge
+from edge_fer.labelled import find_labelled
+from edge_fer.metrics import negative_log_likelihood
+from edge_fer.preprocess import CropMargin
+from edge_fer.tflite import Network, softmax
+from edge_fer_quantize.__main__ import main
+
+# Keras 3.15 has not learned all of NumPy 2 yet.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+
+
+def quantize(model: Path, faces: Path, out: Path, *options: str) -> int:
+    words = [str(model), "--data", str(faces), "--out", str(out), "--calibration-per-class", "4"]
+    return int(main([*words, *options]))
+
+
+def test_a_model_becomes_a_pair_that_the_daemon_runs(net: Path, faces: Path, tmp_path: Path) -> None:
+    account = {"labels": ["sad", "happy", "neutral"], "seed": 7}
+    net.with_name("run.json").write_text(json.dumps(account))
+    assert quantize(net, faces, tmp_path, "--name", "mine", "--data-note", "noise", "--seed", "5") == 0
+    net.with_name("run.json").unlink()
+    card, content = load_model_files(tmp_path / "mine.tflite")
+    assert card.labels == ("sad", "happy", "neutral")
+    assert card.training == account
+    assert card.data == "noise"
+    assert (card.quantization["seed"], card.quantization["calibration_pictures"]) == (5, 12)
+    assert card.size_bytes == len(content)
+    judgement = judge(Network(content, card), card, find_labelled(faces, "validation"))
+    scores, fit = card.scores["validation"], card.calibration
+    assert scores.n == 16
+    assert scores.accuracy == (judgement.logits.argmax(axis=1) == judgement.truth).mean()
+    assert scores.nll == negative_log_likelihood(softmax(judgement.logits, card.temperature), judgement.truth)
+    assert fit is not None
+    assert fit.nll_before == negative_log_likelihood(softmax(judgement.logits), judgement.truth)
+    assert fit.nll_after == scores.nll < fit.nll_before
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "MODEL_CARD.md", "mine.calibration.csv", "mine.json", "mine.tflite",
+    ]  # fmt: skip
+
+
+def test_the_calibration_list_is_balanced_and_written(net: Path, faces: Path, tmp_path: Path) -> None:
+    quantize(net, faces, tmp_path)
+    with (tmp_path / "emotion.calibration.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert Counter(row["label"] for row in rows) == {"happy": 4, "sad": 4, "neutral": 4}
+    assert all((faces / "train" / row["source"]).is_file() for row in rows)
+
+
+def test_the_same_order_gives_the_same_network(net: Path, faces: Path, tmp_path: Path) -> None:
+    for out in ("once", "again"):
+        quantize(net, faces, tmp_path / out)
+    networks = [(tmp_path / out / "emotion.tflite").read_bytes() for out in ("once", "again")]
+    assert networks[0] == networks[1]
+
+
+def test_crop_margins_outlive_a_new_network(net: Path, faces: Path, tmp_path: Path) -> None:
+    quantize(net, faces, tmp_path)
+    card_file = tmp_path / "emotion.json"
+    margins = {"yunet": CropMargin(1.1, 0.02)}
+    card_file.write_text(read_card(card_file).model_copy(update={"crop_margins": margins}).to_json())
+    quantize(net, faces, tmp_path, "--seed", "1")
+    assert read_card(card_file).crop_margins == margins
+
+
+def test_labels_come_from_the_data_in_the_projects_order(net: Path, faces: Path, tmp_path: Path) -> None:
+    quantize(net, faces, tmp_path)
+    assert read_card(tmp_path / "emotion.json").labels == ("happy", "sad", "neutral")
+
+
+def test_a_wrong_number_of_labels(
+    save_net: Callable[..., Path], faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert quantize(save_net(classes=5), faces, tmp_path / "out") == 1
+    sentence = "model.keras: the model gives 5 logits, but there are 3 labels: happy, sad, neutral\n"
+    assert capsys.readouterr().err.endswith(sentence)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_float_operator_is_refused_unless_it_is_allowed(
+    save_net: Callable[..., Path], faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from keras import layers  # noqa: PLC0415
+
+    model = save_net(layers.ELU(name="soft"))
+    assert quantize(model, faces, tmp_path / "out") == 1
+    assert "--allow-float" in (said := capsys.readouterr().err)
+    assert "layer 'soft': ELU runs in float" in said
+    assert not (tmp_path / "out").exists()
+    assert quantize(model, faces, tmp_path / "out", "--allow-float") == 0
+    assert read_card(tmp_path / "out" / "emotion.json").float_operators == ("ELU (soft)",)
+    assert "| operators in float | ELU (soft) |" in (tmp_path / "out" / "MODEL_CARD.md").read_text()
+
+
+def test_data_without_a_validation_split(
+    net: Path, faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert quantize(net, faces / "train", tmp_path) == 1
+    assert "it has no folder for the split train: expected train/<label>/*.jpg" in capsys.readouterr().err
+
+
+def test_an_account_that_is_none(net: Path, faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    account = net.with_name("run.json")
+    account.write_text("[]")
+    assert quantize(net, faces, tmp_path) == 1
+    account.unlink()
+    assert capsys.readouterr().err.endswith("run.json: not the trainer's account of a run: it must be a JSON object\n")
+
+
+def test_compare_sets_the_three_forms_side_by_side(
+    net: Path, faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["compare", str(net), "--data", str(faces), "--out", str(tmp_path), "--calibration-per-class", "4"]
+    assert main(words) == 0
+    report = json.loads((tmp_path / "compare.json").read_text())
+    keras, float_tflite, int8 = report["variants"]
+    assert [one["name"] for one in report["variants"]] == ["float Keras", "float TFLite", "int8 TFLite"]
+    assert keras["ms_per_image"] is None
+    assert (keras["agreement"], keras["mcnemar_p"]) == (1.0, 1.0)
+    assert float_tflite["accuracy"] == keras["accuracy"]
+    assert int8["size_bytes"] < float_tflite["size_bytes"]
+    assert int8["agreement"] >= 0.8
+    assert [(one["layer"], one["operator"]) for one in report["layers"]][1:] == [
+        ("second", "CONV_2D"), ("flatten", "RESHAPE"), ("logits", "FULLY_CONNECTED"),
+    ]  # fmt: skip
+    assert all(20 < one["sqnr_db"] < 60 for one in report["layers"])
+    assert (tmp_path / "compare.png").stat().st_size > 10_000
+    assert "int8 TFLite" in capsys.readouterr().out
+
+
+def test_help_needs_no_tensorflow(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["--help"], ["compare", "--help"], ["fit-crop", "--help"]):
+        with pytest.raises(SystemExit) as end:
+            main(words)
+        assert end.value.code == 0
+    assert "fit-crop" in capsys.readouterr().out
