@@ -22,6 +22,10 @@ commands:
   predict    classify pictures that have no labels
   augment    a picture of what augmentation does to eight samples
   benchmark  how fast batches are made, and how fast a net consumes them
+
+KERAS_BACKEND=tensorflow (default), jax or torch chooses the engine. Several processes or hosts train together with
+KERAS_BACKEND=jax, KERAS_DISTRIBUTION_JOB_ADDRESSES=HOST:PORT (of process 0), KERAS_DISTRIBUTION_NUM_PROCESSES and
+KERAS_DISTRIBUTION_PROCESS_ID, each started with the same command.
 """
 
 
@@ -49,13 +53,19 @@ def _train(words: Sequence[str]) -> None:
     recipe, data = _recipe(options), _data_options(options)
 
     from .data.source import load
+    from .distribute import alone, join
     from .fit import train
     from .report import write_report
 
+    share = join(recipe.batch_size)
     dataset = load(options.data, data, recipe.size)
     logging.getLogger(__name__).info("%s", dataset.describe())
-    net = train(recipe, dataset, options.out, legacy_h5=options.h5, tensorboard=options.tensorboard)
-    write_report(options.out, net, recipe, dataset, options.data, data)
+    net = train(
+        recipe, dataset, options.out, share=share, legacy_h5=options.h5, tensorboard=options.tensorboard
+    )
+    if share.writes:
+        with alone():
+            write_report(options.out, net, recipe, dataset, options.data, data)
 
 
 def _compare(words: Sequence[str]) -> None:

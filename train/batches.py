@@ -13,6 +13,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from .augment import augment
 from .data.dataset import Dataset
 from .data.votes import soft_targets
+from .distribute import Share
 from .recipe import Recipe
 
 
@@ -27,10 +28,14 @@ class Batches:
         dataset: its `train` is used.
         recipe: seed, batch size, balance, targets and augmentation.
         teachers: networks that see the same views and whose mean probabilities are a target.
+        share: which rows of each batch are handed out; all when None.
     """
 
-    def __init__(self, dataset: Dataset, recipe: Recipe, teachers: Sequence[keras.Model] = ()) -> None:
+    def __init__(
+        self, dataset: Dataset, recipe: Recipe, teachers: Sequence[keras.Model] = (), share: Share | None = None
+    ) -> None:
         train = dataset.train
+        self._part = (share or Share()).part(recipe.batch_size)
         self._images, self._labels, self._recipe, self._teachers = train.images, train.labels, recipe, teachers
         share = recipe.votes_weight if recipe.use_votes == "targets" else 0.0
         self._targets = soft_targets(train, dataset.classes, share)
@@ -76,8 +81,8 @@ class Batches:
         weight = np.ones(len(chosen), np.float32) if self._weights is None else self._weights[chosen]
         if mixing:
             label, weight = mixing.blend(label), mixing.blend(weight)
-        targets = {"label": self._labels[chosen].astype(np.int32) if self._recipe.loss == "sparse" else label}
-        weights = {"label": weight}
+        targets: dict[str, Any] = {"label": self._labels[chosen].astype(np.int32) if self._recipe.loss == "sparse" else label}
+        weights: dict[str, Any] = {"label": weight}
         if self._votes is not None:
             votes = self._votes[chosen]
             votes = mixing.blend(votes) if mixing else votes
@@ -86,5 +91,6 @@ class Batches:
             logits = [np.asarray(t.predict_on_batch(images), np.float32) for t in self._teachers]
             opinions = [softmax(z / self._recipe.distill_temperature, axis=1) for z in logits]
             targets["teacher"], weights["teacher"] = np.mean(opinions, axis=0), np.ones(len(chosen), np.float32)
-        as_tensors = {k: ops.convert_to_tensor(v) for k, v in targets.items()}
-        return images, as_tensors, {k: ops.convert_to_tensor(v) for k, v in weights.items()}
+        targets = {k: ops.convert_to_tensor(v[self._part]) for k, v in targets.items()}
+        weights = {k: ops.convert_to_tensor(v[self._part]) for k, v in weights.items()}
+        return images[self._part], targets, weights

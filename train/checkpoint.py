@@ -25,13 +25,21 @@ class Checkpoint(keras.callbacks.Callback):
         state: JSON values kept with it; `epoch`, `stage`, `best`, `history`, `stopped` and `watchers` are ours.
         judge: knows the best score.
         watchers: EarlyStopping and the like.
+        writes: whether this process saves; otherwise it only keeps `state` up to date.
     """
 
     def __init__(
-        self, path: Path, state: dict[str, Any], judge: Judge, watchers: Sequence[keras.callbacks.Callback]
+        self,
+        path: Path,
+        state: dict[str, Any],
+        judge: Judge,
+        watchers: Sequence[keras.callbacks.Callback],
+        *,
+        writes: bool = True,
     ) -> None:
         super().__init__()
         self._path, self._state, self._judge, self._watchers = path, state, judge, watchers
+        self._writes = writes
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Let the watchers remember; they have just forgotten everything."""
@@ -49,6 +57,8 @@ class Checkpoint(keras.callbacks.Callback):
             "stopped": bool(self.model.stop_training),
             "watchers": [_memory(w) for w in self._watchers],
         }
+        if not self._writes:
+            return
         arrays = {f"v{i}": ops.convert_to_numpy(v) for i, v in enumerate(_variables(self.model))}
         temporary = self._path.with_suffix(".partial")
         with temporary.open("wb") as file:

@@ -15,6 +15,7 @@ from .batches import Batches
 from .checkpoint import Checkpoint, load_variables, read_state
 from .data.dataset import Dataset
 from .device import jit_setting, resolve_precision
+from .distribute import Share, alone, wait_for_all
 from .judge import Judge, save_whole
 from .objective import losses, set_trainable, training_model
 from .recipe import Recipe, Stage
@@ -24,7 +25,13 @@ log = logging.getLogger(__name__)
 
 
 def train(
-    recipe: Recipe, dataset: Dataset, run: Path, *, legacy_h5: bool = False, tensorboard: bool = False
+    recipe: Recipe,
+    dataset: Dataset,
+    run: Path,
+    *,
+    share: Share = Share(),
+    legacy_h5: bool = False,
+    tensorboard: bool = False,
 ) -> keras.Model:
     """Train into a run folder.
 
@@ -34,6 +41,7 @@ def train(
         recipe: how.
         dataset: on what; pictures of the recipe's size.
         run: the folder; ends up with `model.keras` (the best), `last.keras`, `history.csv` and `checkpoint.npz`.
+        share: this process's part, where several train together.
         legacy_h5: save the best as `model.h5` as well.
         tensorboard: write TensorBoard logs to the folder `tensorboard` in it.
 
@@ -47,18 +55,21 @@ def train(
         raise ConfigError(f"use_votes: {recipe.use_votes}: the data has no votes: name their file with --votes.")
     checkpoint = run / "checkpoint.npz"
     state = _begin_or_resume(checkpoint, recipe, dataset)
+    wait_for_all(share, "the state is read")
     run.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(recipe.seed)
     shape, classes = (*dataset.size, 1), len(dataset.classes)
     policy = resolve_precision(recipe.precision)
     keras.config.set_dtype_policy("float32")
-    shipped = nets.build(recipe.net, shape, classes, recipe.net_args)
-    shipped_training = training_model(shipped, recipe)
+    with alone():
+        shipped = nets.build(recipe.net, shape, classes, recipe.net_args)
+        shipped_training = training_model(shipped, recipe)
+        teachers = [_load_teacher(t, shape, classes) for t in recipe.teachers]
     keras.config.set_dtype_policy(policy)
     net = nets.build(recipe.net, shape, classes, recipe.net_args)
     model = training_model(net, recipe)
     keras.config.set_dtype_policy("float32")
-    batches = Batches(dataset, recipe, [_load_teacher(t, shape, classes) for t in recipe.teachers])
+    batches = Batches(dataset, recipe, teachers, share)
     log.info(
         "%s: %d parameters, %s on %s, %d steps per epoch",
         recipe.net, net.count_params(), policy, keras.backend.backend(), batches.steps_per_epoch,
@@ -74,19 +85,23 @@ def train(
             load_variables(checkpoint, model)
             log.info("resumed after epoch %d of %d, stage %d", state["epoch"], stage.epochs, state["stage"] + 1)
         elif state["stage"]:
-            net.set_weights(keras.saving.load_model(run / "model.keras", compile=False).get_weights())
+            with alone():
+                best = keras.saving.load_model(run / "model.keras", compile=False).get_weights()
+            net.set_weights(best)
             log.info("stage %d: %d epochs at %g", state["stage"] + 1, stage.epochs, stage.learning_rate)
         if not state["stopped"] and state["epoch"] < stage.epochs:
             judge = Judge(
                 shipped, shipped_training, dataset=dataset, monitor=recipe.monitor, run=run,
-                averaged=bool(recipe.ema), seed=recipe.seed,
+                averaged=bool(recipe.ema), seed=recipe.seed, writes=share.writes,
             )  # fmt: skip
-            _fit(model, batches, stage, state, _callbacks(recipe, run, state, judge, tensorboard))
+            _fit(model, batches, stage, state, _callbacks(recipe, run, state, judge, share, tensorboard))
+            wait_for_all(share, f"stage {state['stage']} is done")
         state |= {"stage": state["stage"] + 1, "epoch": 0, "stopped": False, "watchers": []}
-    best: keras.Model = keras.saving.load_model(run / "model.keras", compile=False)
-    if legacy_h5:
-        save_whole(best, run / "model.h5")
-    return best
+    with alone():
+        chosen: keras.Model = keras.saving.load_model(run / "model.keras", compile=False)
+    if legacy_h5 and share.writes:
+        save_whole(chosen, run / "model.h5")
+    return chosen
 
 
 def _begin_or_resume(checkpoint: Path, recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
@@ -130,14 +145,17 @@ def _compile(model: keras.Model, recipe: Recipe, stage: Stage, steps_per_epoch: 
 
 
 def _callbacks(
-    recipe: Recipe, run: Path, state: dict[str, Any], judge: Judge, tensorboard: bool
+    recipe: Recipe, run: Path, state: dict[str, Any], judge: Judge, share: Share, tensorboard: bool
 ) -> list[keras.callbacks.Callback]:
     """In the order in which they need each other: judge, watch, log, and save last."""
     watching = watchers(recipe)
-    logging_ = [keras.callbacks.TensorBoard(run / "tensorboard", write_graph=False)] if tensorboard else []
-    history = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: _write_history(run, state))
-    checkpoint = Checkpoint(run / "checkpoint.npz", state, judge, watching)
-    return [judge, *watching, *logging_, checkpoint, history]
+    callbacks = [judge, *watching]
+    if tensorboard and share.writes:
+        callbacks.append(keras.callbacks.TensorBoard(run / "tensorboard", write_graph=False))
+    callbacks.append(Checkpoint(run / "checkpoint.npz", state, judge, watching, writes=share.writes))
+    if share.writes:
+        callbacks.append(keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: _write_history(run, state)))
+    return callbacks
 
 
 def _fit(

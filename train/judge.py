@@ -13,6 +13,7 @@ from edge_fer.metrics import score
 
 from .augment import plain
 from .data.dataset import Dataset, Images
+from .distribute import alone
 
 
 def predict(net: keras.Model, images: Images, batch_size: int = 512) -> NDArray[np.float64]:
@@ -72,6 +73,7 @@ class Judge(keras.callbacks.Callback):
         run: the best is saved there as `model.keras`, the newest as `last.keras`.
         averaged: whether the optimizer averages weights.
         seed: chooses the pictures for recalibration.
+        writes: whether this process saves.
     """
 
     def __init__(
@@ -84,36 +86,43 @@ class Judge(keras.callbacks.Callback):
         run: Path,
         averaged: bool,
         seed: int,
+        writes: bool = True,
     ) -> None:
         super().__init__()
         self.best: float | None = None
         self._shipped, self._copy = shipped, shipped_training
         self._dataset, self._monitor, self._run = dataset, monitor, run
-        self._averaged, self._seed = averaged, seed
+        self._averaged, self._seed, self._writes = averaged, seed, writes
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
         """Judge, and save what is best and newest."""
         self._take_weights()
         validation = self._dataset.validation
-        scores = score(predict(self._shipped, validation.images), validation.labels, self._dataset.classes)
+        with alone():
+            scores = score(predict(self._shipped, validation.images), validation.labels, self._dataset.classes)
         logs |= {"val_accuracy": scores.accuracy, "val_macro_f1": scores.macro_f1, "val_loss": scores.nll}
         logs["learning_rate"] = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
         value = -logs["val_loss"] if self._monitor == "val_loss" else logs[self._monitor]
         if self.best is None or value > self.best:
             self.best = value
-            save_whole(self._shipped, self._run / "model.keras")
-        save_whole(self._shipped, self._run / "last.keras")
+            if self._writes:
+                save_whole(self._shipped, self._run / "model.keras")
+        if self._writes:
+            save_whole(self._shipped, self._run / "last.keras")
 
     def _take_weights(self) -> None:
         raw = [ops.convert_to_numpy(v) for v in self.model.variables]
         if self._averaged:
             self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
-        for mine, theirs in zip(self._copy.variables, self.model.variables, strict=True):
-            mine.assign(ops.convert_to_numpy(theirs))
+        current = [ops.convert_to_numpy(v) for v in self.model.variables]
         if self._averaged:
             for variable, value in zip(self.model.variables, raw, strict=True):
                 variable.assign(value)
-            recalibrate(self._shipped, self._dataset.train.images, self._seed)
+        with alone():
+            for variable, value in zip(self._copy.variables, current, strict=True):
+                variable.assign(value)
+            if self._averaged:
+                recalibrate(self._shipped, self._dataset.train.images, self._seed)
 
 
 def save_whole(net: keras.Model, path: Path) -> None:

@@ -39,7 +39,7 @@ def save_contact_sheet(images: Images, captions: Sequence[str], path: Path, colu
     figure = Figure(figsize=(1.4 * columns, 1.7 * rows), layout="constrained")
     for axes in figure.subplots(rows, columns, squeeze=False).flat:
         axes.axis("off")
-    for axes, image, caption in zip(figure.axes, images, captions, strict=False):
+    for axes, image, caption in zip(figure.axes[: len(images)], images, captions, strict=True):
         axes.imshow(image, cmap="gray", vmin=0, vmax=255)
         axes.set_title(caption, fontsize=7)
     figure.savefig(path, dpi=120)
@@ -52,7 +52,7 @@ def save_augmentation(path: Path, split: Split, recipe: Recipe, views: int = 8) 
     images: NDArray[np.uint8] = np.asarray(split.images[chosen])
     seen = [_as_uint8(augment(images, recipe.augmentation, rng)[0]) for _ in range(views)]
     sheet = np.stack([images, *seen], axis=1).reshape(-1, *images.shape[1:])
-    captions = ["as it is", *[""] * views]
+    captions = ["as it is", *[""] * (len(sheet) - 1)]
     save_contact_sheet(sheet, captions, path, columns=views + 1)
 
 

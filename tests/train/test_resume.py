@@ -10,12 +10,6 @@ RECIPE = [
 ]  # fmt: skip
 
 
-def finish(process: subprocess.Popen[str]) -> str:
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == 0, output
-    return output
-
-
 def kill_at(process: subprocess.Popen[str], line: str) -> None:
     assert process.stdout is not None
     for text in process.stdout:
@@ -27,7 +21,7 @@ def kill_at(process: subprocess.Popen[str], line: str) -> None:
 
 
 def test_a_killed_run_ends_like_one_that_was_not(
-    trainer: Callable[..., subprocess.Popen[str]], tmp_path: Path
+    trainer: Callable[..., subprocess.Popen[str]], finish: Callable[[subprocess.Popen[str]], str], tmp_path: Path
 ) -> None:
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     finish(trainer(*RECIPE, "--out", str(straight)))
@@ -43,11 +37,3 @@ def test_a_killed_run_ends_like_one_that_was_not(
         assert len(one.files) > 20
         for name in one.files:
             assert np.array_equal(one[name], other[name]), name
-
-
-def test_another_recipe_does_not_go_on(trainer: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
-    finish(trainer("--epochs", "1", "--out", str(tmp_path / "run")))
-    process = trainer("--epochs", "2", "--out", str(tmp_path / "run"))
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 2
-    assert "holds a run by another recipe (epochs: 1 there, 2 here): choose another --out" in output

@@ -26,6 +26,11 @@ _SPLIT_FOLDERS = {
 }
 
 
+def is_picture(path: str) -> bool:
+    """Whether a file's name is that of a picture."""
+    return path.lower().endswith(_SUFFIXES)
+
+
 def pictures_by_split(tree: Tree) -> dict[str | None, list[tuple[str, str]]]:
     """Sort a tree's pictures into splits by their folders' names.
 
@@ -38,7 +43,7 @@ def pictures_by_split(tree: Tree) -> dict[str | None, list[tuple[str, str]]]:
     found: dict[str | None, list[tuple[str, str]]] = {}
     for path in tree.paths:
         *folders, file = path.split("/")
-        if not file.lower().endswith(_SUFFIXES) or not folders:
+        if not is_picture(file) or not folders:
             continue
         above = (_SPLIT_FOLDERS.get(f.lower()) for f in folders[:-1])
         split = next((s for s in above if s), None)

@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+from edge_fer_train.augment import Mixing, augment, plain
+from edge_fer_train.recipe import Augmentation
+from keras import ops
+
+STILL = Augmentation(flip=0, shift=0, rotate=0, zoom_out=1, zoom_in=1, contrast=0)
+
+
+def images(n: int = 4, side: int = 16) -> np.ndarray:
+    return np.random.default_rng(3).integers(0, 256, (n, side, side), np.uint8)
+
+
+def views(options: Augmentation, pictures: np.ndarray, seed: int = 0) -> np.ndarray:
+    x, _ = augment(pictures, options, np.random.default_rng(seed))
+    assert ops.shape(x) == (*pictures.shape, 1)
+    return ops.convert_to_numpy(x)
+
+
+def test_nothing_asked_for_changes_nothing() -> None:
+    assert np.array_equal(views(STILL, images()), plain(images()))
+
+
+def test_flip_mirrors_exactly() -> None:
+    flipped = views(STILL.model_copy(update={"flip": 1.0}), images())
+    assert flipped == pytest.approx(plain(images()[:, :, ::-1]), abs=1e-6)
+
+
+def test_shift_moves_by_at_most_its_share_of_the_side() -> None:
+    spot = np.zeros((64, 32, 32), np.uint8)
+    spot[:, 15:17, 15:17] = 255
+    moved = views(STILL.model_copy(update={"shift": 0.125}), spot)[..., 0]
+    rows = (moved.sum(axis=2) * np.arange(32)).sum(axis=1) / moved.sum(axis=(1, 2)) - 15.5
+    assert np.abs(rows).max() <= 4
+    assert np.abs(rows).max() > 3
+    assert rows.min() < -1 < 1 < rows.max()
+
+
+def test_rotation_turns_about_the_centre() -> None:
+    bar = np.zeros((64, 33, 33), np.uint8)
+    bar[:, 16, :] = 255
+    turned = views(STILL.model_copy(update={"rotate": 45.0}), bar)[..., 0]
+    assert turned[:, 16, 16] == pytest.approx(np.ones(64), abs=1e-5)
+    right_end = turned[:, :, 28].argmax(axis=1) - 16
+    assert np.abs(right_end).max() <= 12
+    assert np.abs(right_end).max() >= 9
+
+
+def test_zoom_in_magnifies() -> None:
+    square = np.zeros((8, 32, 32), np.uint8)
+    square[:, 12:20, 12:20] = 255
+    area = views(STILL.model_copy(update={"zoom_in": 2.0}), square).sum(axis=(1, 2, 3))
+    assert area.min() >= 63
+    assert area.max() <= 4 * 64 + 1
+    assert area.max() > 2 * 64
+
+
+def test_contrast_keeps_the_mean_and_the_range() -> None:
+    gray = np.full((8, 16, 16), 128, np.uint8)
+    gray[:, 4:8] = 160
+    changed = views(STILL.model_copy(update={"contrast": 0.5}), gray)
+    assert changed.mean(axis=(1, 2, 3)) == pytest.approx(plain(gray).mean(axis=(1, 2, 3)), abs=1e-5)
+    gain = np.ptp(changed, axis=(1, 2, 3)) / np.ptp(plain(gray), axis=(1, 2, 3))
+    assert gain.min() >= 0.5
+    assert gain.max() <= 1.5
+    assert np.ptp(gain) > 0.1
+
+
+def test_erasing_paints_a_rectangle_in_one_gray() -> None:
+    white = np.full((32, 40, 40), 255, np.uint8)
+    painted = views(STILL.model_copy(update={"erase": 1.0}), white)[..., 0] < 1
+    share = painted.mean(axis=(1, 2))
+    assert share.max() <= 0.3
+    assert (share > 0).sum() >= 30
+    one = painted[share.argmax()]
+    rows, columns = np.flatnonzero(one.any(axis=1)), np.flatnonzero(one.any(axis=0))
+    assert one[np.ix_(rows, columns)].all()
+
+
+def test_mixup_blends_pictures_and_targets_alike() -> None:
+    options = STILL.model_copy(update={"mixup": 1.0})
+    x, mixing = augment(images(8), options, np.random.default_rng(1))
+    assert mixing is not None
+    assert mixing.weight.min() >= 0.5
+    assert ops.convert_to_numpy(x) == pytest.approx(mixing.blend(plain(images(8))), abs=1e-6)
+    targets = mixing.blend(np.eye(8, dtype=np.float32))
+    assert targets.sum(axis=1) == pytest.approx(np.ones(8))
+    assert targets[2, 2] == pytest.approx(mixing.weight[2] if mixing.partner[2] != 2 else 1)
+
+
+def test_blending_by_hand() -> None:
+    mixing = Mixing(np.array([1.0, 0.75], np.float32), np.array([1, 0]))
+    assert mixing.blend(np.array([0.0, 4.0], np.float32)).tolist() == [0, 3]
+
+
+def test_the_same_seed_gives_the_same_views() -> None:
+    options = Augmentation(erase=0.5, mixup=0.5, brightness=0.2)
+    assert np.array_equal(views(options, images(), 5), views(options, images(), 5))
+    assert not np.array_equal(views(options, images(), 5), views(options, images(), 6))

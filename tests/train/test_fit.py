@@ -1,0 +1,136 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from edge_fer_train.checkpoint import read_state
+from edge_fer_train.data.dataset import VOTED, Dataset
+from edge_fer_train.fit import train
+from edge_fer_train.judge import predict, recalibrate
+from edge_fer_train.recipe import Augmentation, Recipe, Stage
+from edge_fer_train.schedule import make_optimizer
+from keras import ops
+
+from edge_fer.errors import ConfigError, DataError
+from edge_fer.metrics import score
+
+TINY = Recipe(
+    size=24, net_args={"widths": [4, 8], "depths": [1, 1]}, batch_size=16, precision="float32", epochs=8,
+    learning_rate=0.02, augmentation=Augmentation(flip=0.5, shift=0, rotate=0, zoom_out=1, zoom_in=1),
+)  # fmt: skip
+
+
+def test_it_learns_and_keeps_the_best(bands: Dataset, tmp_path: Path) -> None:
+    net = train(TINY.model_copy(update={"ema": 0.8}), bands, tmp_path, legacy_h5=True, tensorboard=True)
+    history = pd.read_csv(tmp_path / "history.csv")
+    assert history["epoch"].tolist() == list(range(1, 9))
+    assert history["val_accuracy"].max() > 0.9
+    validation = bands.validation
+    scores = score(predict(net, validation.images), validation.labels, bands.classes)
+    assert scores.accuracy == history["val_accuracy"].max()
+    legacy = keras.saving.load_model(tmp_path / "model.h5", compile=False)
+    assert np.array_equal(predict(legacy, validation.images), predict(net, validation.images))
+    last = keras.saving.load_model(tmp_path / "last.keras", compile=False)
+    assert score(predict(last, validation.images), validation.labels, bands.classes).nll == pytest.approx(
+        history["val_loss"].iloc[-1]
+    )
+    assert list((tmp_path / "tensorboard").rglob("events.out.tfevents*"))
+    assert not list(tmp_path.glob("partial-*"))
+
+
+def test_votes_teachers_stages_and_watchers_in_one_run(bands: Dataset, tmp_path: Path) -> None:
+    votes = np.zeros((96, len(VOTED)), np.float32)
+    votes[np.arange(96), np.array([1, 3, 0])[bands.train.labels]] = 1
+    data = bands.with_split("train", replace(bands.train, votes=votes))
+    teacher = TINY.model_copy(update={"epochs": 1})
+    train(teacher, bands, tmp_path / "teacher")
+    recipe = TINY.model_copy(
+        update={
+            "use_votes": "head", "teachers": (str(tmp_path / "teacher" / "model.keras"),), "distill_weight": 0.2,
+            "epochs": 6, "early_stopping": 2, "reduce_on_plateau": 1, "schedule": "constant", "learning_rate": 1e-9,
+            "stages": (Stage(epochs=2, learning_rate=0.02, trainable="head"),), "optimizer": "sgd",
+        }
+    )  # fmt: skip
+    net = train(recipe, data, tmp_path / "student")
+    assert net.output_shape == (None, 3)
+    history = pd.read_csv(tmp_path / "student" / "history.csv")
+    assert history["stage"].tolist() == [1, 1, 1, 2, 2]
+    assert history["learning_rate"].tolist() == pytest.approx([1e-9, 1e-9, 5e-10, 0.02, 0.02], rel=1e-3)
+    assert {"votes_loss", "teacher_loss", "accuracy"} <= set(history.columns)
+    first, last = (
+        keras.saving.load_model(p, compile=False)
+        for p in (tmp_path / "student" / "model.keras", tmp_path / "student" / "last.keras")
+    )
+    assert np.array_equal(first.layers[1].get_weights()[0], last.layers[1].get_weights()[0])
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "nadam", "adamw", "sgd"])
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_optimizers_and_schedules(optimizer: str, schedule: str) -> None:
+    recipe = Recipe.model_validate({"optimizer": optimizer, "schedule": schedule, "warmup_epochs": 1})
+    made = make_optimizer(recipe, Stage(epochs=4, learning_rate=0.1), steps_per_epoch=10)
+    assert type(made).__name__.lower() == optimizer
+    rates = []
+    for step in (0, 10, 25, 40):
+        made.iterations.assign(step)
+        rates.append(float(ops.convert_to_numpy(made.learning_rate)))
+    assert rates == pytest.approx([0.1] * 4 if schedule == "constant" else [0.001, 0.1, 0.05, 0])
+
+
+@pytest.mark.parametrize("loss", ["sparse", "focal"])
+def test_other_losses_learn_too(bands: Dataset, tmp_path: Path, loss: str) -> None:
+    recipe = Recipe.model_validate({**TINY.model_dump(), "loss": loss, "epochs": 5})
+    train(recipe, bands, tmp_path)
+    history = pd.read_csv(tmp_path / "history.csv")
+    assert history["loss"].iloc[-1] < 0.85 * history["loss"].iloc[0]
+
+
+def test_a_finished_run_is_not_trained_again(bands: Dataset, tmp_path: Path) -> None:
+    recipe = TINY.model_copy(update={"epochs": 1})
+    train(recipe, bands, tmp_path)
+    before = (tmp_path / "checkpoint.npz").read_bytes()
+    train(recipe, bands, tmp_path)
+    assert (tmp_path / "checkpoint.npz").read_bytes() == before
+    with pytest.raises(ConfigError, match=r"by another recipe \(epochs: 1 there, 2 here\): choose another --out"):
+        train(recipe.model_copy(update={"epochs": 2}), bands, tmp_path)
+    with pytest.raises(ConfigError, match="a run on other data"):
+        train(recipe, bands.with_split("test", bands.validation), tmp_path)
+
+
+def test_a_checkpoint_of_an_older_release_goes_on(bands: Dataset, tmp_path: Path) -> None:
+    """Options that did not exist then have their defaults."""
+    recipe = TINY.model_copy(update={"epochs": 1})
+    train(recipe, bands, tmp_path)
+    path = tmp_path / "checkpoint.npz"
+    state = read_state(path)
+    del state["recipe"]["focal_gamma"]
+    with np.load(path) as arrays:
+        content = {k: arrays[k] for k in arrays.files if k != "state"}
+    np.savez(path, state=np.array(json.dumps(state)), **content)
+    train(recipe, bands, tmp_path)
+
+
+def test_what_does_not_fit_together_is_refused(bands: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="the data has no votes: name their file with --votes"):
+        train(TINY.model_copy(update={"use_votes": "targets"}), bands, tmp_path)
+    (tmp_path / "bad.keras").write_bytes(b"nothing")
+    with pytest.raises(DataError, match=r"teacher .*bad\.keras: cannot be loaded"):
+        train(TINY.model_copy(update={"teachers": (str(tmp_path / "bad.keras"),)}), bands, tmp_path)
+    inputs = keras.Input((8, 8, 1))
+    keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(inputs))).save(tmp_path / "small.keras")
+    with pytest.raises(DataError, match=r"small\.keras: maps \(8, 8, 1\) to \(3,\), the data needs \(24, 24, 1\)"):
+        train(TINY.model_copy(update={"teachers": (str(tmp_path / "small.keras"),)}), bands, tmp_path)
+
+
+def test_recalibration_takes_the_statistics_of_the_training_pictures() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (64, 8, 8), np.uint8)
+    inputs = keras.Input((8, 8, 1))
+    net = keras.Model(inputs, keras.layers.BatchNormalization()(inputs))
+    recalibrate(net, images, seed=0, batch_size=16)
+    norm = net.layers[1]
+    assert float(norm.moving_mean[0]) == pytest.approx((images / 255).mean(), abs=1e-5)
+    assert float(norm.moving_variance[0]) == pytest.approx((images / 255).var(), rel=1e-2)
+    assert norm.momentum == 0.99
