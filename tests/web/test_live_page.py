@@ -95,7 +95,14 @@ def quiet() -> Iterator[httpx.Client]:
 
 
 def events(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
-    return (json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: "))
+    """The states of an event stream, without those that only say that nothing is new."""
+    seen = -1
+    for line in lines:
+        if line.startswith("data: "):
+            state = json.loads(line.removeprefix("data: "))
+            if state["seq"] != seen:
+                yield state
+            seen = state["seq"]
 
 
 @pytest.fixture

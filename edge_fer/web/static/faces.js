@@ -71,7 +71,7 @@ class Card {
   #emotion = element("strong", "card-emotion");
   #confidence = element("span", "card-confidence");
   #since = element("span", "card-since");
-  #bars = element("dl", "bars");
+  #bars = element("ul", "bars");
   #meters = new Map();
   #timeline;
 
@@ -122,18 +122,19 @@ class Card {
 class Meter {
   #fill = element("span", "bar-fill");
   #value = element("span", "bar-value");
-  #track = element("dd", "bar-track");
+  #track = element("span", "bar-track");
 
   constructor(label) {
-    this.node = element("div", "bar");
+    this.node = element("li", "bar");
     this.node.dataset.emotion = label;
     this.#track.setAttribute("role", "meter");
     this.#track.setAttribute("aria-label", STRINGS.emotion(label));
     this.#track.setAttribute("aria-valuemin", "0");
     this.#track.setAttribute("aria-valuemax", "100");
     this.#track.append(this.#fill);
-    this.#value.setAttribute("aria-hidden", "true");
-    this.node.append(element("dt", "bar-label", STRINGS.emotion(label)), this.#track, this.#value);
+    const name = element("span", "bar-label", STRINGS.emotion(label));
+    for (const shown of [name, this.#value]) shown.setAttribute("aria-hidden", "true"); // the meter says both
+    this.node.append(name, this.#track, this.#value);
   }
 
   show(score) {
