@@ -4,11 +4,12 @@ State goes out when it changes and as a heartbeat, single faces at a limited rat
 state is a change of who is seen or of the emotion's label; a confidence that moves by itself does not count,
 because a smoothed one moves with every frame and a recorder behind the broker stores every message.
 
-Times are seconds on the time line of the frames and must not go backwards.
+Times are seconds on the time line of the frames. Where it begins anew, as with another camera, all is due at once.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 from edge_fer.records import Reading
 
@@ -22,8 +23,9 @@ class Every:
 
     def __call__(self, time_s: float) -> bool:
         """Whether something is due now; if so, it is taken as done."""
-        if self._due_s is None or time_s >= self._due_s + self._period_s:
-            self._due_s = time_s + self._period_s  # the first time, or a period was missed: no burst to catch up
+        if self._due_s is None or not -2 * self._period_s < time_s - self._due_s < self._period_s:
+            # The first time, a new time line, or a period was missed: no burst to catch up.
+            self._due_s = time_s + self._period_s
             return True
         if time_s >= self._due_s:
             self._due_s += self._period_s  # by the schedule: the frames' grid must not slow the rate down
@@ -73,14 +75,14 @@ class EmotionPolicy:
         self._heartbeat_s = heartbeat_s
         self._spacing_s = 1 / rate_hz
         self._seq = 0
-        self._published_s = float("-inf")
+        self._published_s = -inf
         self._published: tuple[int, str] | None = None
 
     def update(self, time_s: float, readings: Sequence[Reading]) -> Publication | None:
         """What to publish now, if anything."""
         primary = self._primary.choose(readings)
         state = None if primary is None else (primary.track, primary.emotion)
-        age_s = time_s - self._published_s
+        age_s = time_s - self._published_s if time_s >= self._published_s else inf
         changed = self._seq == 0 or state != self._published
         if not (changed and age_s >= self._spacing_s) and not (state and age_s >= self._heartbeat_s):
             return None

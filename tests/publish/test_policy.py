@@ -33,6 +33,15 @@ def test_every_does_not_catch_up_in_a_burst() -> None:
     ]  # fmt: skip
 
 
+def test_a_time_line_that_begins_anew_does_not_silence_anything(make_reading: Callable[..., Reading]) -> None:
+    due = Every(1.0)
+    assert [due(time_s) for time_s in (900.0, 900.5, 0.0, 0.5, 1.0)] == [True, False, True, False, True]
+    policy = EmotionPolicy(heartbeat_s=10, rate_hz=5)
+    assert published(policy, 900.0, make_reading()) == (1, "happy")
+    assert published(policy, 0.0, make_reading(emotion="sad")) == (2, "sad")
+    assert published(policy, 10.0, make_reading(emotion="sad")) == (3, "sad")
+
+
 def test_the_primary_face_is_the_largest(make_reading: Callable[..., Reading]) -> None:
     assert PrimaryFace().choose([make_reading(1, width=0.1), make_reading(2, width=0.2)]) == make_reading(2, width=0.2)
     assert PrimaryFace().choose([]) is None
