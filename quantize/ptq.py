@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from edge_fer.atomic import write_atomically
 from edge_fer.card import Calibration, Card, read_card
@@ -24,6 +24,9 @@ from .calibration import balanced_list, fit_temperature, read_pictures
 from .modelcard import render
 
 log = logging.getLogger(__name__)
+
+SAID_ELSEWHERE: Final = frozenset({"labels", "input_size", "scores"})
+"""What the trainer's account and the card both have a place for; the account's scores are the float model's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,7 @@ def quantize(order: Order, today: date) -> Quantized:
             "runtime": runtime_version(),
         },
         data=order.data_note,
-        training=training,
+        training={key: value for key, value in training.items() if key not in SAID_ELSEWHERE},
         revision=git_revision(Path(__file__).parent),
         created=today.isoformat(),
     )

@@ -1,5 +1,7 @@
 import argparse
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -88,6 +90,30 @@ def test_pictures_of_the_scores_are_drawn(faces: Path, tmp_path: Path) -> None:
         drawn = cv2.imread(str(tmp_path / "plots" / name))
         assert drawn is not None
         assert len(np.unique(drawn)) > 20
+
+
+@pytest.mark.parametrize(
+    ("lacking", "options", "sentence"),
+    [
+        (["matplotlib"], ["--plots", "plots"], "pictures of scores need matplotlib: pip install 'edge-fer[plots]'"),
+        (
+            ["ai_edge_litert", "tflite_runtime"],
+            [],
+            "no TFLite runtime is installed: pip install ai-edge-litert (32-bit Arm: tflite-runtime)",
+        ),
+    ],
+)
+def test_a_library_that_is_not_installed(
+    faces: Path, tmp_path: Path, lacking: list[str], options: list[str], sentence: str
+) -> None:
+    # None in sys.modules is how Python says that there is no such module.
+    blocked = f"import sys; sys.modules.update(dict.fromkeys({lacking}))"
+    program = f"{blocked}; from edge_fer.__main__ import main; sys.exit(main())"
+    command = [sys.executable, "-c", program, "evaluate", str(faces), "--model", str(TINY), *options]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.stderr == f"edge-fer: {sentence}\n"
+    assert ended.returncode == 1
+    assert not (tmp_path / "plots").exists()
 
 
 def test_the_table() -> None:

@@ -24,13 +24,13 @@ def quantize(model: Path, faces: Path, out: Path, *options: str) -> int:
 
 
 def test_a_model_becomes_a_pair_that_the_daemon_runs(net: Path, faces: Path, tmp_path: Path) -> None:
-    account = {"labels": ["sad", "happy", "neutral"], "seed": 7}
+    account = {"labels": ["sad", "happy", "neutral"], "recipe": {"seed": 7}, "scores": {"validation": {}}}
     net.with_name("run.json").write_text(json.dumps(account))
     assert quantize(net, faces, tmp_path, "--name", "mine", "--data-note", "noise", "--seed", "5") == 0
     net.with_name("run.json").unlink()
     card, content = load_model_files(tmp_path / "mine.tflite")
     assert card.labels == ("sad", "happy", "neutral")
-    assert card.training == account
+    assert card.training == {"recipe": {"seed": 7}}
     assert card.data == "noise"
     assert (card.quantization["seed"], card.quantization["calibration_pictures"]) == (5, 12)
     assert card.size_bytes == len(content)
