@@ -112,14 +112,24 @@ def _run(args: argparse.Namespace) -> int:
         return StdoutSink(stream=sys.stdout, rate_hz=config.mqtt.rate_hz)
 
     config = _load(args)
-    return run_daemon(config, load=lambda: load_config(args.config), output=json_lines if args.stdout else None)
+    clean = run_daemon(config, load=lambda: load_config(args.config), output=json_lines if args.stdout else None)
+    return _ended(clean=clean)
 
 
 def _demo(_args: argparse.Namespace) -> int:
     from edge_fer.demo import run_demo
 
     logging.basicConfig(level="WARNING", stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
-    return run_demo(sys.stdout)
+    return _ended(clean=run_demo(sys.stdout))
+
+
+def _ended(*, clean: bool) -> int:
+    """Exit code 0; at once if a thread hangs in a driver, since Python before 3.14 aborts when it comes back."""
+    if not clean:
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(0)
+    return 0
 
 
 def _check(args: argparse.Namespace) -> int:

@@ -105,13 +105,17 @@ class Assembly:
         self.sinks = self._joined_sinks()
         return True
 
-    def close(self) -> None:
-        """Let go of the camera, say that the device is offline, close the page."""
+    def close(self) -> bool:
+        """Let go of the camera, say that the device is offline, close the page.
+
+        Returns:
+            False if the camera hangs in its driver and was left behind.
+        """
         with ExitStack() as parts:
             if self.page is not None:
                 parts.callback(self.page.close)
             parts.callback(self.sinks.close)
-            parts.callback(self.capture.stop)
+            return self.capture.stop()
 
     def _exchange_mqtt(self, config: Config) -> None:
         """The old connection ends first: two with one client id would throw each other out."""

@@ -48,26 +48,34 @@ class Daemon:
         """Take over the configuration's changes soon; safe in a signal handler."""
         self._reloading = True
 
-    def run(self) -> None:
+    def run(self) -> bool:
         """Work until stopped or the film is over, then close everything.
+
+        Returns:
+            False if a thread is left behind that hangs in the camera's driver.
 
         Raises:
             CameraError: the camera can never be read as configured.
         """
         try:
             self._parts.announce()
-            while not self._stopping:
-                if self._reloading:
-                    self._reloading = False
-                    self._take_over_changes()
-                try:
-                    frame = self._parts.capture.next(POLL_S)
-                except EndOfStream:
-                    _log.info("The film is over")
-                    return
-                self._step(frame)
-        finally:
+            self._loop()
+        except BaseException:
             self._parts.close()
+            raise
+        return self._parts.close()
+
+    def _loop(self) -> None:
+        while not self._stopping:
+            if self._reloading:
+                self._reloading = False
+                self._take_over_changes()
+            try:
+                frame = self._parts.capture.next(POLL_S)
+            except EndOfStream:
+                _log.info("The film is over")
+                return
+            self._step(frame)
 
     def _step(self, frame: Frame | None) -> None:
         """What one turn of the loop does, with a frame or while waiting for one."""
@@ -101,13 +109,16 @@ class Daemon:
         _log.info("The configuration was reloaded%s", "" if changed else ": nothing changed")
 
 
-def run_daemon(config: Config, *, load: Callable[[], Config], output: Output | None = None) -> int:
+def run_daemon(config: Config, *, load: Callable[[], Config], output: Output | None = None) -> bool:
     """Run until SIGTERM or SIGINT; SIGHUP reloads the configuration.
 
     Args:
         config: what to run.
         load: reads the configuration anew.
         output: makes a further sink, if one is wanted.
+
+    Returns:
+        see `Daemon.run`.
 
     Raises:
         EdgeFerError: something that the configuration names cannot be used.
@@ -125,8 +136,7 @@ def run_daemon(config: Config, *, load: Callable[[], Config], output: Output | N
             signal.signal(number, handle)
         for arrived in early:
             handle(arrived, None)
-        daemon.run()
+        return daemon.run()
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-    return 0

@@ -66,8 +66,12 @@ class ConsoleSink:
         """Nothing: the stream belongs to the caller."""
 
 
-def run_demo(out: TextIO) -> int:
-    """Choose camera, broker, detector and page, say so in one line each, and run until Ctrl-C."""
+def run_demo(out: TextIO) -> bool:
+    """Choose camera, broker, detector and page, say so in one line each, and run until Ctrl-C.
+
+    Returns:
+        see `Daemon.run`.
+    """
 
     def say(topic: str, text: str) -> None:
         print(f"{topic:9} {text}", file=out, flush=True)

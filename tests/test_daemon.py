@@ -26,10 +26,11 @@ class FakeCapture:
 
     name = "fake"
 
-    def __init__(self, *script: float | Callable[[], None] | None) -> None:
+    def __init__(self, *script: float | Callable[[], None] | None, hangs: bool = False) -> None:
         self.script = list(script)
         self.state = ONLINE
         self.stopped = False
+        self.hangs = hangs
 
     def next(self, _timeout_s: float) -> Frame | None:
         while self.script:
@@ -40,8 +41,9 @@ class FakeCapture:
                 return None if act is None else Frame(np.zeros((48, 64), np.uint8), act, 0)
         raise EndOfStream
 
-    def stop(self) -> None:
+    def stop(self) -> bool:
         self.stopped = True
+        return not self.hangs
 
     def unplug(self) -> None:
         self.state = replace(self.state, online=False)
@@ -231,3 +233,8 @@ def test_an_unknown_failure_ends_the_daemon_but_closes_everything_first() -> Non
         stage.run()
     assert stage.sink.heard[-1] == "closed"
     assert capture.stopped
+
+
+def test_a_camera_that_hangs_in_its_driver_is_told_to_who_ends_the_process() -> None:
+    assert Stage(FakeCapture(0.0)).daemon.run() is True
+    assert Stage(FakeCapture(0.0, hangs=True)).daemon.run() is False
