@@ -75,8 +75,8 @@ def _in_folders(root: _Folder, shown: Path, split: str | None) -> list[LabelledP
     splits = _split_folders(root)
     if splits:
         if split not in splits:
-            asked = f"no split {split}" if split else "several splits"
-            raise DataError(f"{shown}: it has {asked}, but {', '.join(splits)}: choose one of these with --split")
+            problem = f"it has no split {split}" if split else "it has several splits"
+            raise DataError(f"{shown}: {problem}; choose one of {', '.join(splits)} with --split")
         root = splits[split]
     elif split is not None:
         raise DataError(f"{shown}: it has no folder for the split {split}: expected {split}/<label>/*.jpg")

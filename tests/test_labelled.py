@@ -57,10 +57,9 @@ def test_the_folder_of_a_split(tmp_path: Path, picture: Callable[[str, int], Non
     picture("val/happy/2.png", 2)
     assert listing(tmp_path, "train") == [("happy/1.png", "happy", 1)]
     assert listing(tmp_path, "validation") == [("happy/2.png", "happy", 2)]
-    assert refusal(tmp_path, "test").endswith(
-        "it has no split test, but train, validation: choose one of these with --split"
-    )
-    assert "it has several splits, but train, validation: choose" in refusal(tmp_path)
+    no_test, several = refusal(tmp_path, "test"), refusal(tmp_path)
+    assert no_test.endswith(": it has no split test; choose one of train, validation with --split")
+    assert several.endswith(": it has several splits; choose one of train, validation with --split")
 
 
 def test_an_archive_is_read_as_a_folder(tmp_path: Path, picture: Callable[[str, int], None]) -> None:

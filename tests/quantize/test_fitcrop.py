@@ -5,11 +5,14 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_fer.card import load_model_files
+from edge_fer.card import find_model, load_model_files
+from edge_fer.detect.yunet import YuNet
 from edge_fer.errors import DataError
+from edge_fer.labelled import find_labelled
 from edge_fer.preprocess import CropMargin, crop_face
 from edge_fer.records import LABELS, Box, Face, Frame, GrayImage
-from edge_fer_quantize.fitcrop import fit_crop, framing, paste
+from edge_fer_quantize.__main__ import main
+from edge_fer_quantize.fitcrop import SIDES_PX, fit_crop, framing, paste
 
 TINY = Path(__file__).parents[1] / "fixtures" / "tiny.tflite"
 
@@ -100,3 +103,23 @@ def test_a_detector_that_finds_next_to_nothing(model: Path, seven: Path) -> None
     with pytest.raises(DataError, match="fake found only 4 faces in 28 training pictures"):
         fit_crop(model, seven, Fake(blind=24), per_class=2)
     assert model.with_suffix(".json").read_text() == before
+
+
+def test_the_command_says_what_is_wrong_in_one_sentence(
+    model: Path, seven: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fit-crop", str(model), "--data", str(seven), "--detector", "haar"]) == 1
+    assert capsys.readouterr().err == (f"edge-fer-quantize: {seven}: haar found only 0 faces in 28 training pictures\n")
+
+
+@pytest.mark.data
+def test_the_shipped_margin_is_what_the_detector_needs(data: Path) -> None:
+    card, _ = load_model_files(find_model("emotion"))
+    yunet = YuNet(model=data / "models" / "face_detection_yunet_2023mar.onnx")
+    pictures = find_labelled(data / "fer2013" / "fer2013-train-validation.zip", "validation")[::60]
+    pasted = [paste(picture.read(), side, yunet) for side in SIDES_PX for picture in pictures]
+    frames = [framing(one.place, one.found) for one in pasted if one.found is not None]
+    assert len(frames) > 0.8 * len(pasted)
+    scale, shift_y = np.median(frames, axis=0)
+    assert scale == pytest.approx(card.crop_margins["yunet"].scale, abs=0.05)
+    assert shift_y == pytest.approx(card.crop_margins["yunet"].shift_y, abs=0.03)
