@@ -47,6 +47,7 @@ class Assembly:
         self.started_at_s = time.time()
         self._output = output
         self._open_capture = open_capture
+        self._clean = True
         with ExitStack() as undo:
             self.pipeline = open_pipeline(config)
             self.capture = open_capture(config.camera)
@@ -100,22 +101,35 @@ class Assembly:
         if page is not self.page and self.page is not None:
             self.page.close()
         if capture is not self.capture:
-            self.capture.stop()
+            self.release_camera()
         self.config, self.pipeline, self.capture, self.page = config, pipeline, capture, page
         self.sinks = self._joined_sinks()
         return True
+
+    def release_camera(self) -> None:
+        """Let go of the camera; no frame can be had until `reopen_camera`."""
+        self._clean = self.capture.stop() and self._clean
+
+    def reopen_camera(self) -> None:
+        """A new capture for one that was stopped.
+
+        Raises:
+            UnusableSourceError: the film is gone meanwhile.
+        """
+        self.capture = self._open_capture(self.config.camera)
 
     def close(self) -> bool:
         """Let go of the camera, say that the device is offline, close the page.
 
         Returns:
-            False if the camera hangs in its driver and was left behind.
+            False if a camera hung in its driver and was left behind.
         """
         with ExitStack() as parts:
             if self.page is not None:
                 parts.callback(self.page.close)
             parts.callback(self.sinks.close)
-            return self.capture.stop()
+            self.release_camera()
+        return self._clean
 
     def _exchange_mqtt(self, config: Config) -> None:
         """The old connection ends first: two with one client id would throw each other out."""

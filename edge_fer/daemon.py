@@ -10,6 +10,7 @@ from typing import Final
 from edge_fer.assembly import Assembly, Output
 from edge_fer.camera import EndOfStream
 from edge_fer.config import Config
+from edge_fer.control import Control, Wish
 from edge_fer.errors import EdgeFerError
 from edge_fer.records import Frame, Reading
 from edge_fer.vitals import Vitals
@@ -25,28 +26,25 @@ class Daemon:
 
     Args:
         assembly: the parts, ready to run; closed by `run`.
-        load: reads the configuration anew, for SIGHUP.
+        control: what is asked of it meanwhile.
+        load: reads the configuration anew, when a reload is asked for.
         clock: monotonic seconds.
     """
 
     def __init__(
-        self, assembly: Assembly, *, load: Callable[[], Config], clock: Callable[[], float] = time.monotonic
+        self,
+        assembly: Assembly,
+        *,
+        control: Control,
+        load: Callable[[], Config],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._parts = assembly
+        self._control = control
         self._load = load
         self._clock = clock
-        self._stopping = False
-        self._reloading = False
         self._camera_online: bool | None = None
         self._vitals = Vitals(assembly, clock())
-
-    def stop(self) -> None:
-        """End `run` soon; safe in a signal handler."""
-        self._stopping = True
-
-    def reload(self) -> None:
-        """Take over the configuration's changes soon; safe in a signal handler."""
-        self._reloading = True
 
     def run(self) -> bool:
         """Work until stopped or the film is over, then close everything.
@@ -66,12 +64,14 @@ class Daemon:
         return self._parts.close()
 
     def _loop(self) -> None:
-        while not self._stopping:
-            if self._reloading:
-                self._reloading = False
-                self._take_over_changes()
+        while True:
+            wish = self._control.next_wish(POLL_S if self._control.paused else 0.0)
+            if wish is Wish.STOP:
+                return
+            if wish is not None:
+                self._fulfil(wish)
             try:
-                frame = self._parts.capture.next(POLL_S)
+                frame = None if self._control.paused else self._parts.capture.next(POLL_S)
             except EndOfStream:
                 _log.info("The film is over")
                 return
@@ -80,15 +80,8 @@ class Daemon:
     def _step(self, frame: Frame | None) -> None:
         """What one turn of the loop does, with a frame or while waiting for one."""
         parts = self._parts
-        online = parts.capture.state.online
+        self._tell_camera(online=parts.capture.state.online)
         readings: list[Reading] = []
-        if online != self._camera_online:
-            self._camera_online = online
-            parts.sinks.camera(online)
-            if not online:
-                # Nobody can be seen through a lost camera: the retained emotion must not stay.
-                parts.pipeline.forget()
-                parts.sinks.publish(self._clock(), readings)
         if frame is not None:
             readings = parts.pipeline.process(frame)
             parts.sinks.publish(frame.time_s, readings)
@@ -96,17 +89,43 @@ class Daemon:
         parts.sinks.check()
         self._vitals.turn(self._clock(), frame, readings)
 
+    def _tell_camera(self, *, online: bool) -> None:
+        if online == self._camera_online:
+            return
+        self._camera_online = online
+        self._parts.sinks.camera(online)
+        if not online:
+            # Nobody can be seen through a lost camera: the retained emotion must not stay.
+            self._parts.pipeline.forget()
+            self._parts.sinks.publish(self._clock(), [])
+
+    def _fulfil(self, wish: Wish) -> None:
+        match wish:
+            case Wish.PAUSE if not self._control.paused:
+                self._parts.release_camera()
+                self._control.paused = True
+                _log.info("Paused: the camera is released")
+            case Wish.RESUME if self._control.paused:
+                self._parts.reopen_camera()
+                self._control.paused = False
+                _log.info("Resumed")
+            case Wish.RELOAD:
+                self._take_over_changes()
+
     def _take_over_changes(self) -> None:
         try:
             changed = self._parts.change_to(self._load())
         except EdgeFerError as error:
-            _log.error("The configuration was not reloaded, the old one stays: %s", error)
+            _log.error("The configuration was not reloaded, the old one stays: %s", error)  # noqa: TRY400 - a sentence
             return
         if changed:
             self._camera_online = None
             self._vitals = Vitals(self._parts, self._clock())
             self._parts.announce()
         _log.info("The configuration was reloaded%s", "" if changed else ": nothing changed")
+
+
+SIGNALS: Final = {signal.SIGTERM: Wish.STOP, signal.SIGINT: Wish.STOP, signal.SIGHUP: Wish.RELOAD}
 
 
 def run_daemon(config: Config, *, load: Callable[[], Config], output: Output | None = None) -> bool:
@@ -123,20 +142,14 @@ def run_daemon(config: Config, *, load: Callable[[], Config], output: Output | N
     Raises:
         EdgeFerError: something that the configuration names cannot be used.
     """
-    early: list[int] = []
-    wanted = signal.SIGTERM, signal.SIGINT, signal.SIGHUP
-    previous = {number: signal.signal(number, lambda number, _frame: early.append(number)) for number in wanted}
+    control = Control()
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        control.ask(SIGNALS[signal.Signals(number)])
+
+    previous = {number: signal.signal(number, handle) for number in SIGNALS}
     try:
-        daemon = Daemon(Assembly(config, output=output), load=load)
-
-        def handle(number: int, _frame: FrameType | None) -> None:
-            daemon.reload() if number == signal.SIGHUP else daemon.stop()
-
-        for number in wanted:
-            signal.signal(number, handle)
-        for arrived in early:
-            handle(arrived, None)
-        return daemon.run()
+        return Daemon(Assembly(config, output=output), control=control, load=load).run()
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -10,6 +10,7 @@ import pytest
 from edge_fer.assembly import Assembly
 from edge_fer.camera import CameraState, Capture, EndOfStream
 from edge_fer.config import CameraConfig, Config
+from edge_fer.control import Control, Wish
 from edge_fer.daemon import Daemon
 from edge_fer.errors import ConfigError
 from edge_fer.publish.reports import HealthReport, Info
@@ -31,6 +32,7 @@ class FakeCapture:
         self.state = ONLINE
         self.stopped = False
         self.hangs = hangs
+        self.when_stopped: Callable[[], None] = lambda: None
 
     def next(self, _timeout_s: float) -> Frame | None:
         while self.script:
@@ -42,7 +44,10 @@ class FakeCapture:
         raise EndOfStream
 
     def stop(self) -> bool:
-        self.stopped = True
+        if not self.stopped:
+            self.stopped = True
+            self.unplug()
+            self.when_stopped()
         return not self.hangs
 
     def unplug(self) -> None:
@@ -101,7 +106,12 @@ class Stage:
             return cast("Capture", waiting.pop(0))
 
         self.assembly = Assembly(settings or config(), output=lambda _config: self.sink, open_capture=open_capture)
-        self.daemon = Daemon(self.assembly, load=self.load, clock=self.clock)
+        self.control = Control()
+        self.daemon = Daemon(self.assembly, control=self.control, load=self.load, clock=self.clock)
+
+    def ask(self, wish: Wish) -> Callable[[], None]:
+        """An act for a script."""
+        return lambda: self.control.ask(wish)
 
     def load(self) -> Config:
         if isinstance(self.next_config, ConfigError):
@@ -130,7 +140,7 @@ def test_a_film_runs_to_its_end_and_everything_is_closed() -> None:
 def test_stop_ends_the_loop_after_the_current_frame() -> None:
     capture = FakeCapture()
     stage = Stage(capture)
-    capture.script = [0.0, stage.daemon.stop, 0.1, 0.2]
+    capture.script = [0.0, stage.ask(Wish.STOP), 0.1, 0.2]
     assert stage.run()[1:] == ["camera on", (0.0, 0), (0.1, 0), "closed"]
 
 
@@ -164,7 +174,7 @@ def test_health_is_reported_once_a_period() -> None:
 def reload(stage: Stage, settings: Config | ConfigError) -> Callable[[], None]:
     def act() -> None:
         stage.next_config = settings
-        stage.daemon.reload()
+        stage.control.ask(Wish.RELOAD)
 
     return act
 
@@ -238,3 +248,20 @@ def test_an_unknown_failure_ends_the_daemon_but_closes_everything_first() -> Non
 def test_a_camera_that_hangs_in_its_driver_is_told_to_who_ends_the_process() -> None:
     assert Stage(FakeCapture(0.0)).daemon.run() is True
     assert Stage(FakeCapture(0.0, hangs=True)).daemon.run() is False
+    paused = FakeCapture(hangs=True)
+    stage = Stage(paused, FakeCapture(0.0))
+    paused.script = [stage.ask(Wish.PAUSE), stage.ask(Wish.RESUME), None]
+    assert stage.daemon.run() is False
+
+
+def test_pause_releases_the_camera_and_resume_takes_it_again(caplog: pytest.LogCaptureFixture) -> None:
+    before, after = FakeCapture(), FakeCapture(5.0)
+    stage = Stage(before, after)
+    stage.clock.now_s = 2.0
+    before.when_stopped = stage.ask(Wish.RESUME)
+    before.script = [0.0, stage.ask(Wish.PAUSE), stage.ask(Wish.PAUSE), 0.1, 0.2]
+    with caplog.at_level(logging.INFO, logger="edge_fer.daemon"):
+        heard = stage.run()[1:]
+    assert heard == ["camera on", (0.0, 0), (0.1, 0), "camera off", (2.0, 0), "camera on", (5.0, 0), "closed"]
+    assert caplog.messages == ["Paused: the camera is released", "Resumed", "The film is over"]
+    assert not stage.control.paused

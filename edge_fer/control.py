@@ -1,0 +1,41 @@
+"""What signals, and other threads, may ask of the daemon's loop."""
+
+import queue
+from enum import Enum, auto
+
+
+class Wish(Enum):
+    """What can be asked for."""
+
+    PAUSE = auto()
+    """Release the camera and look at nobody, until RESUME."""
+    RESUME = auto()
+    """Take the camera again."""
+    RELOAD = auto()
+    """Take over what changed in the configuration."""
+    STOP = auto()
+    """End the daemon."""
+
+
+class Control:
+    """Wishes on their way to the loop, which fulfils them in order at its next turn.
+
+    Attributes:
+        paused: whether the loop has released the camera on request; set by the loop alone.
+    """
+
+    def __init__(self) -> None:
+        self.paused = False
+        # The one queue of the standard library that a signal handler may put into: it cannot deadlock with itself.
+        self._wishes: queue.SimpleQueue[Wish] = queue.SimpleQueue()
+
+    def ask(self, wish: Wish) -> None:
+        """Ask for something; from any thread or signal handler, never blocks."""
+        self._wishes.put(wish)
+
+    def next_wish(self, timeout_s: float = 0.0) -> Wish | None:
+        """The oldest wish, waiting at most so long for one; None if there is none."""
+        try:
+            return self._wishes.get(block=timeout_s > 0, timeout=timeout_s or None)
+        except queue.Empty:
+            return None
