@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_fer.atomic import write_atomically
+from edge_fer.atomic import make_folder, write_atomically
 from edge_fer.errors import DataError
 from edge_fer.metrics import Scores, score
 
@@ -107,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
         rest = {"labels": card.labels, "ms_per_image": judgement.ms_per_image, "model": model}
         write_atomically(args.json, (json.dumps(asdict(scores) | rest, indent=2) + "\n").encode())
     if args.plots:
-        args.plots.mkdir(parents=True, exist_ok=True)
+        make_folder(args.plots)
         draw_confusion(scores, card.labels, args.plots / "confusion.png")
         draw_reliability(probabilities, judgement.truth, args.plots / "reliability.png")
     return 0

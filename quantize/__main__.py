@@ -2,8 +2,9 @@
 
 import argparse
 import logging
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,11 +94,11 @@ def _fit_crop(words: Sequence[str]) -> int:
 def _add_model_and_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, help="the trained model, RUN/model.keras or .h5")
     _add_data(parser)
-    parser.add_argument("--name", default="emotion", help="the model's name (%(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of the choice of calibration pictures (%(default)s)")
+    parser.add_argument("--name", type=_name, default="emotion", help="the model's name (%(default)s)")
+    parser.add_argument("--seed", type=_from(0), default=0, help="of the choice of calibration pictures (%(default)s)")
     parser.add_argument(
         "--calibration-per-class",
-        type=int,
+        type=_from(1),
         default=70,
         metavar="N",
         help="calibration pictures per label (%(default)s)",
@@ -124,6 +125,21 @@ def _order(args: argparse.Namespace) -> "Order":
         data_note=args.data_note,
         allow_float=args.allow_float,
     )
+
+
+def _name(word: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", word):
+        raise argparse.ArgumentTypeError(f"{word!r} must be made of letters, digits, - and _")
+    return word
+
+
+def _from(least: int) -> Callable[[str], int]:
+    def number(word: str) -> int:
+        if not word.isdecimal() or int(word) < least:
+            raise argparse.ArgumentTypeError(f"{word!r} must be a whole number from {least} on")
+        return int(word)
+
+    return number
 
 
 def _today() -> date:

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from edge_fer.atomic import write_atomically
+from edge_fer.atomic import make_folder, write_atomically
 from edge_fer.evaluate import judge, label_indices
 from edge_fer.metrics import Interval, Scores, mcnemar, score
 from edge_fer.preprocess import to_model_input
@@ -103,7 +103,7 @@ def compare(order: Order, out: Path, today: date) -> str:
     ]
     some = read_pictures(quantized.calibration[:: max(1, len(quantized.calibration) // 64)], card.input_size)
     layers = layer_errors(float_content, quantized, some)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     report = {
         "n": len(truth),
         "sha256": card.sha256,

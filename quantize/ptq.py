@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
-from edge_fer.atomic import write_atomically
+from edge_fer.atomic import make_folder, write_atomically
 from edge_fer.card import Calibration, Card, read_card
 from edge_fer.errors import ModelError
 from edge_fer.evaluate import judge
@@ -31,7 +31,7 @@ SAID_ELSEWHERE: Final = frozenset({"labels", "input_size", "scores"})
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to quantize, with what, into what.
+    """What to quantize, and with what.
 
     Attributes:
         model: the Keras model's file, `.keras` or `.h5`; the trainer's run.json may lie beside it.
@@ -45,11 +45,11 @@ class Order:
 
     model: Path
     data: Path
-    name: str = "emotion"
-    seed: int = 0
-    per_class: int = 70
-    data_note: str | None = None
-    allow_float: bool = False
+    name: str
+    seed: int
+    per_class: int
+    data_note: str | None
+    allow_float: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def write(quantized: Quantized, folder: Path) -> Card:
     Crop margins of an earlier card of that name are kept, since they belong to detectors and data, not to weights;
     what the crops are worth is kept for the very same network alone.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     card = quantized.card
     if (folder / f"{card.name}.json").exists():
         earlier = read_card(folder / f"{card.name}.json")

@@ -142,3 +142,18 @@ def test_help_needs_no_tensorflow(capsys: pytest.CaptureFixture[str]) -> None:
             main(words)
         assert end.value.code == 0
     assert "fit-crop" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--name", "../emotion"], "argument --name: '../emotion' must be made of letters, digits, - and _"),
+        (["--seed", "-1"], "argument --seed: '-1' must be a whole number from 0 on"),
+        (["--calibration-per-class", "0"], "argument --calibration-per-class: '0' must be a whole number from 1 on"),
+    ],
+)
+def test_wrong_usage(words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["model.keras", "--data", "d", "--out", "o", *words])
+    assert end.value.code == 2
+    assert capsys.readouterr().err.endswith(f"error: {sentence}\n")
