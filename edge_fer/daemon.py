@@ -116,7 +116,7 @@ class Daemon:
         try:
             changed = self._parts.change_to(self._load())
         except EdgeFerError as error:
-            _log.error("The configuration was not reloaded, the old one stays: %s", error)  # noqa: TRY400 - a sentence
+            _log.error("The configuration was not reloaded, the old one stays: %s", error)
             return
         if changed:
             self._camera_online = None

@@ -2,68 +2,25 @@
 
 import importlib.util
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Final, TextIO, TypeAlias
 
-from edge_fer.broker import EmbeddedBroker, is_broker_listening
+from edge_fer.broker import PROTOCOL, EmbeddedBroker, is_broker_listening
 from edge_fer.camera import open_source
 from edge_fer.clip import write_demo_clip
 from edge_fer.config import CameraConfig, Config, MqttConfig, WebConfig
 from edge_fer.daemon import run_daemon
 from edge_fer.errors import BrokerError, CameraError
 from edge_fer.model_files import YUNET, installed_path
-from edge_fer.publish.policy import EmotionPolicy
-from edge_fer.publish.reports import HealthReport, Info
-from edge_fer.records import Reading
+from edge_fer.publish.console import ConsoleSink
 
 BROKER_PORT: Final = 1883
 PAGE_PORTS: Final = range(8080, 8100)
 LOCAL: Final = "127.0.0.1"
-REPEAT_S: Final = 2.0
-
 Say: TypeAlias = Callable[[str, str], None]
 """Tells the user what was chosen: topic and sentence."""
-
-
-class ConsoleSink:
-    """A line for people on every change, and every few seconds without one."""
-
-    def __init__(self, out: TextIO) -> None:
-        self._out = out
-        self._policy = EmotionPolicy(heartbeat_s=REPEAT_S, rate_hz=2.0)
-
-    def publish(self, time_s: float, readings: Sequence[Reading]) -> None:
-        """Print the primary face's emotion when it is due."""
-        due = self._policy.update(time_s, readings)
-        if due is None:
-            return
-        clock = time.strftime("%H:%M:%S")
-        if due.reading is None:
-            print(f"{clock}  nobody in view", file=self._out, flush=True)
-        else:
-            face = due.reading
-            bar = "#" * round(20 * face.confidence)
-            print(
-                f"{clock}  face {face.track}  {face.emotion:9} {face.confidence:4.0%} {bar}", file=self._out, flush=True
-            )
-
-    def info(self, info: Info) -> None:
-        """Nothing: the demo says what it chose before."""
-
-    def camera(self, online: bool) -> None:
-        """Nothing: the log tells."""
-
-    def health(self, report: HealthReport) -> None:
-        """Nothing."""
-
-    def check(self) -> None:
-        """Nothing: there is no thread."""
-
-    def close(self) -> None:
-        """Nothing: the stream belongs to the caller."""
 
 
 def run_demo(out: TextIO) -> bool:
@@ -122,7 +79,7 @@ def _choose_broker(stack: ExitStack, say: Say) -> MqttConfig:
         say("broker", f"none: {error}")
         return MqttConfig(enabled=False)
     say("broker", f"an embedded one at {LOCAL}:{BROKER_PORT}, for this machine only")
-    return settings
+    return settings.model_copy(update={"protocol": PROTOCOL})
 
 
 def _choose_page(say: Say) -> WebConfig:

@@ -3,7 +3,7 @@
 from edge_fer.assembly import Assembly
 from edge_fer.board import resident_mb, temperature_c
 from edge_fer.publish.policy import Every
-from edge_fer.publish.reports import HealthReport, StageLatency
+from edge_fer.publish.reports import HealthReport
 from edge_fer.records import Frame, Reading
 from edge_fer.web import Status
 
@@ -48,10 +48,7 @@ class Vitals:
         camera = self._assembly.capture.state
         return HealthReport(
             fps=self._health_rate.take(now_s),
-            stages={
-                stage: StageLatency(p50_ms=spent.p50_ms, p95_ms=spent.p95_ms, p99_ms=spent.p99_ms)
-                for stage, spent in self._assembly.pipeline.watch.percentiles().items()
-            },
+            stages=self._assembly.pipeline.watch.percentiles(),
             dropped_frames=camera.dropped,
             camera_reconnects=camera.reconnects,
             rss_mb=resident_mb(),

@@ -265,3 +265,16 @@ def test_pause_releases_the_camera_and_resume_takes_it_again(caplog: pytest.LogC
     assert heard == ["camera on", (0.0, 0), (0.1, 0), "camera off", (2.0, 0), "camera on", (5.0, 0), "closed"]
     assert caplog.messages == ["Paused: the camera is released", "Resumed", "The film is over"]
     assert not stage.control.paused
+
+
+def test_what_is_announced_holds_no_password() -> None:
+    sink = RecordingSink()
+    camera = {"source": "rtsp://ada:lovelace@127.0.0.1:554/live?token=s3cret"}
+    assembly = Assembly(config(camera=camera), output=lambda _config: sink)
+    assembly.announce()
+    assembly.close()
+    assert sink.heard[0].camera == "rtsp://127.0.0.1:554/live"
+    other = {"source": "rtsp://ada:byron@127.0.0.1:554/live?token=s3cret"}
+    again = Assembly(config(camera=other), output=lambda _config: sink)
+    again.announce()
+    assert sink.heard[-1].config_digest == sink.heard[0].config_digest

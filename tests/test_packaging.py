@@ -51,7 +51,7 @@ def test_the_daemon_alone_needs_no_tensorflow(wheel: zipfile.ZipFile) -> None:
     always = {need for need in needs if "extra ==" not in need}
     assert {need.split(";")[0] for need in always} == {
         "ai-edge-litert>=2.1", "tflite-runtime>=2.14", "numpy>=1.24", "numpy<2",
-        "opencv-python-headless<5,>=4.10", "paho-mqtt<3,>=2.1", "pydantic<3,>=2.7", "PyYAML>=6.0",
+        "opencv-python-headless<5,>=4.10", "paho-mqtt<3,>=2.2", "pydantic<3,>=2.7", "PyYAML>=6.0",
     }  # fmt: skip
 
 

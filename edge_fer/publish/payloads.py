@@ -77,7 +77,7 @@ def info(report: Info) -> dict[str, Any]:
     return {
         "version": report.version,
         "model": {"name": report.model_name, "sha256": report.model_sha256, "labels": list(report.labels)},
-        "camera": without_secrets(report.camera),
+        "camera": report.camera,
         "detector": report.detector,
         "started_at": timestamp(report.started_at_s),
         "config_digest": report.config_digest,
@@ -137,12 +137,3 @@ def round_scores(scores: Mapping[str, float]) -> dict[str, float]:
     for label in by_remainder[: _SCORE_STEPS - sum(steps.values())]:
         steps[label] += 1
     return {label: step / _SCORE_STEPS for label, step in steps.items()}
-
-
-def without_secrets(source: str) -> str:
-    """A camera source that may be shown: user, password and query of a URL are removed."""
-    scheme, separator, rest = source.partition("://")
-    if not separator:
-        return source
-    # Up to the last @: a password may hold an unescaped slash or question mark.
-    return scheme + separator + rest.rpartition("@")[2].partition("?")[0]

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from edge_fer.stages import Percentiles
+
 
 @dataclass(frozen=True, slots=True)
 class Info:
@@ -13,7 +15,7 @@ class Info:
         model_name: name of the emotion model.
         model_sha256: hex digest of its `.tflite`.
         labels: its emotions, in the order of its outputs.
-        camera: the configured source; passwords in a URL are removed on publication.
+        camera: what the camera is called, without a password.
         detector: kind of the face detector in use.
         started_at_s: when the daemon started, seconds since the epoch.
         config_digest: hex digest of the effective configuration, so that two devices can be compared.
@@ -27,15 +29,6 @@ class Info:
     detector: str
     started_at_s: float
     config_digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class StageLatency:
-    """Percentiles of one stage's duration in milliseconds since the last report."""
-
-    p50_ms: float
-    p95_ms: float
-    p99_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +46,7 @@ class HealthReport:
     """
 
     fps: float
-    stages: Mapping[str, StageLatency]
+    stages: Mapping[str, Percentiles]
     dropped_frames: int
     camera_reconnects: int
     rss_mb: float

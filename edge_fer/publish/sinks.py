@@ -33,7 +33,26 @@ class Sink(Protocol):
         """Say goodbye and let go of everything, in less than a second."""
 
 
-class StdoutSink:
+class ReadingsOnly:
+    """A sink for people or pipes that is told of readings and keeps silent about all else."""
+
+    def info(self, info: Info) -> None:
+        """Nothing."""
+
+    def camera(self, online: bool) -> None:
+        """Nothing: the log tells."""
+
+    def health(self, report: HealthReport) -> None:
+        """Nothing."""
+
+    def check(self) -> None:
+        """Nothing: there is no thread."""
+
+    def close(self) -> None:
+        """Nothing: the stream belongs to the caller."""
+
+
+class StdoutSink(ReadingsOnly):
     """Readings as JSON lines: one per face at most `rate_hz` times a second, and one when nobody is left."""
 
     def __init__(self, *, stream: TextIO, rate_hz: float, wall_clock: Callable[[], float] = time.time) -> None:
@@ -42,12 +61,6 @@ class StdoutSink:
         self._faces = FacesPolicy(rate_hz=rate_hz)
         self._emotion = EmotionPolicy(heartbeat_s=float("inf"), rate_hz=rate_hz)
         self._seq = 0
-
-    def info(self, info: Info) -> None:
-        """Nothing: only readings go here."""
-
-    def camera(self, online: bool) -> None:
-        """Nothing: only readings go here."""
 
     def publish(self, time_s: float, readings: Sequence[Reading]) -> None:
         """Write what is due and flush it, so that a pipe's reader sees it at once."""
@@ -66,15 +79,6 @@ class StdoutSink:
             self._stream.write(payloads.encode(line).decode() + "\n")
         if due:
             self._stream.flush()
-
-    def health(self, report: HealthReport) -> None:
-        """Nothing: only readings go here."""
-
-    def check(self) -> None:
-        """Nothing: there is no thread."""
-
-    def close(self) -> None:
-        """Nothing: the stream belongs to the caller."""
 
 
 class Sinks:

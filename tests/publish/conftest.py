@@ -5,8 +5,9 @@ from typing import TypeAlias
 
 import pytest
 
-from edge_fer.publish.reports import HealthReport, Info, StageLatency
+from edge_fer.publish.reports import HealthReport, Info
 from edge_fer.records import LABELS, Reading
+from edge_fer.stages import Percentiles
 
 MakeReading: TypeAlias = Callable[..., Reading]
 
@@ -32,7 +33,7 @@ def info() -> Info:
         model_name="emotion",
         model_sha256="ab" * 32,
         labels=LABELS,
-        camera="rtsp://user:secret@camera.local:554/stream1?token=abc",
+        camera="rtsp://camera.local:554/stream1",
         detector="yunet",
         started_at_s=1769860682.0,
         config_digest="c0ffee",
@@ -41,7 +42,10 @@ def info() -> Info:
 
 @pytest.fixture
 def report() -> HealthReport:
-    stages = {"detect": StageLatency(21.2999, 25.0, 31.75), "classify": StageLatency(0.9, 1.1, 1.8)}
+    stages = {
+        "detect": Percentiles(p50_ms=21.2999, p90_ms=24.0, p95_ms=25.0, p99_ms=31.75),
+        "classify": Percentiles(p50_ms=0.9, p90_ms=1.0, p95_ms=1.1, p99_ms=1.8),
+    }
     return HealthReport(
         fps=14.987, stages=stages, dropped_frames=12, camera_reconnects=1, rss_mb=91.44, temperature_c=54.21
     )
