@@ -21,6 +21,7 @@ commands:
   compare    train several nets on the same split with the same budget
   predict    classify pictures that have no labels
   augment    a picture of what augmentation does to eight samples
+  shard      write a data set as tar shards, to train on more pictures than memory holds
   benchmark  how fast batches are made, and how fast a net consumes them
 
 KERAS_BACKEND=tensorflow (default), jax or torch chooses the engine. Several processes or hosts train together with
@@ -32,7 +33,7 @@ KERAS_DISTRIBUTION_PROCESS_ID, each started with the same command.
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    commands = {"compare": _compare, "predict": _predict, "augment": _augment, "benchmark": _benchmark}
+    commands = {"compare": _compare, "predict": _predict, "augment": _augment, "benchmark": _benchmark, "shard": _shard}
     command = commands[words.pop(0)] if words and words[0] in commands else _train
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow tells every start of its CPU's features
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
@@ -52,31 +53,33 @@ def _train(words: Sequence[str]) -> None:
     options = parser.parse_args(words)
     recipe, data = _recipe(options), _data_options(options)
 
-    from .data.source import load
-    from .distribute import alone, join
-    from .fit import train
-    from .report import write_report
+    from .data.source import load  # noqa: PLC0415  --help needs none of it
+    from .distribute import alone, join  # noqa: PLC0415  --help needs none of it
+    from .fit import train  # noqa: PLC0415  --help needs none of it
+    from .report import write_report  # noqa: PLC0415  --help needs none of it
 
     share = join(recipe.batch_size)
     dataset = load(options.data, data, recipe.size)
     logging.getLogger(__name__).info("%s", dataset.describe())
-    net = train(
-        recipe, dataset, options.out, share=share, legacy_h5=options.h5, tensorboard=options.tensorboard
-    )
+    net = train(recipe, dataset, options.out, share=share, legacy_h5=options.h5, tensorboard=options.tensorboard)
     if share.writes:
         with alone():
-            write_report(options.out, net, recipe, dataset, options.data, data)
+            write_report(options.out, net, recipe=recipe, dataset=dataset, source=options.data, options=data)
 
 
 def _compare(words: Sequence[str]) -> None:
     parser = _parser("compare", "Train several nets on the same split with the same budget: one table, one plot.")
-    parser.add_argument("--nets", required=True, help="names of nets, or of recipes with their own budget, with commas between")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the table, the plot and one run each")
+    parser.add_argument(
+        "--nets", required=True, help="names of nets, or of recipes with their own budget, with commas between"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder of the table, the plot and one run each"
+    )
     options = parser.parse_args(words)
     recipe, data = _recipe(options), _data_options(options)
 
-    from .compare import compare
-    from .data.source import load
+    from .compare import compare  # noqa: PLC0415  --help needs none of it
+    from .data.source import load  # noqa: PLC0415  --help needs none of it
 
     dataset = load(options.data, data, recipe.size)
     compare(options.nets.split(","), recipe, dataset, options.out)
@@ -86,10 +89,12 @@ def _predict(words: Sequence[str]) -> None:
     parser = argparse.ArgumentParser("edge-fer-train predict", description="Classify pictures that have no labels.")
     parser.add_argument("model", type=Path, help="RUN/model.keras, with run.json beside it")
     parser.add_argument("--data", required=True, help="test.csv with a column pixels, or a folder or zip of pictures")
-    parser.add_argument("--out", type=Path, required=True, metavar="CSV", help="submission: one row per picture, in order")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="CSV", help="submission: one row per picture, in order"
+    )
     options = parser.parse_args(words)
 
-    from .submission import write_submission
+    from .submission import write_submission  # noqa: PLC0415  --help needs none of it
 
     write_submission(options.model, options.data, options.out)
 
@@ -100,8 +105,8 @@ def _augment(words: Sequence[str]) -> None:
     options = parser.parse_args(words)
     recipe, data = _recipe(options), _data_options(options)
 
-    from .data.source import load
-    from .plots import save_augmentation
+    from .data.source import load  # noqa: PLC0415  --help needs none of it
+    from .plots import save_augmentation  # noqa: PLC0415  --help needs none of it
 
     save_augmentation(options.out, load(options.data, data, recipe.size).train, recipe)
 
@@ -111,10 +116,25 @@ def _benchmark(words: Sequence[str]) -> None:
     options = parser.parse_args(words)
     recipe, data = _recipe(options), _data_options(options)
 
-    from .benchmark import benchmark
-    from .data.source import load
+    from .benchmark import benchmark  # noqa: PLC0415  --help needs none of it
+    from .data.source import load  # noqa: PLC0415  --help needs none of it
 
     benchmark(recipe, load(options.data, data, recipe.size))
+
+
+def _shard(words: Sequence[str]) -> None:
+    parser = _parser("shard", "Write a data set as tar shards, which training streams through.")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="new folder; then train with --data DIR")
+    parser.add_argument(
+        "--per-shard", type=int, default=10_000, metavar="N", help="pictures per tar file (%(default)s)"
+    )
+    options = parser.parse_args(words)
+    recipe, data = _recipe(options), _data_options(options)
+
+    from .data.shards import write_shards  # noqa: PLC0415  --help needs none of it
+    from .data.source import load  # noqa: PLC0415  --help needs none of it
+
+    write_shards(load(options.data, data, recipe.size), options.out, options.per_shard)
 
 
 def _parser(command: str, description: str) -> argparse.ArgumentParser:
@@ -142,9 +162,7 @@ def _data_options(options: argparse.Namespace) -> DataOptions:
     try:
         return DataOptions.model_validate(given_options(options, DataOptions))
     except ValidationError as error:
-        raise ConfigError(
-            *(f"--{str(e['loc'][0]).replace('_', '-')}: {e['msg']}" for e in error.errors())
-        ) from error
+        raise ConfigError(*(f"--{str(e['loc'][0]).replace('_', '-')}: {e['msg']}" for e in error.errors())) from error
 
 
 if __name__ == "__main__":

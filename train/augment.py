@@ -33,9 +33,7 @@ class Mixing:
         return blended
 
 
-def augment(
-    images: NDArray[np.uint8], options: Augmentation, rng: np.random.Generator
-) -> tuple[Any, Mixing | None]:
+def augment(images: NDArray[np.uint8], options: Augmentation, rng: np.random.Generator) -> tuple[Any, Mixing | None]:
     """Give a batch of pictures new views.
 
     Args:

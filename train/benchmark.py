@@ -45,7 +45,7 @@ def benchmark(recipe: Recipe, dataset: Dataset, steps: int = 30) -> dict[str, fl
     net = nets.build(recipe.net, (*dataset.size, 1), len(dataset.classes), recipe.net_args)
     keras.config.set_dtype_policy("float32")
     model = training_model(net, recipe)
-    stage = Stage(epochs=recipe.epochs, learning_rate=recipe.learning_rate)
+    stage = Stage(epochs=recipe.epochs, learning_rate=recipe.learning_rate, trainable="all")
     of, weights = losses(recipe)
     model.compile(
         make_optimizer(recipe, stage, batches.steps_per_epoch), loss=of, loss_weights=weights, jit_compile=jit_setting()
@@ -71,9 +71,7 @@ def _time_s(work: Callable[[], Any], steps: int) -> float:
     return time.perf_counter() - start
 
 
-def _with_opencv(
-    images: NDArray[np.uint8], options: Augmentation, rng: np.random.Generator
-) -> NDArray[np.float32]:
+def _with_opencv(images: NDArray[np.uint8], options: Augmentation, rng: np.random.Generator) -> NDArray[np.float32]:
     side = images.shape[1]
     views = []
     for image in images:
@@ -84,9 +82,7 @@ def _with_opencv(
     return _finish(views, options, rng)
 
 
-def _with_scipy(
-    images: NDArray[np.uint8], options: Augmentation, rng: np.random.Generator
-) -> NDArray[np.float32]:
+def _with_scipy(images: NDArray[np.uint8], options: Augmentation, rng: np.random.Generator) -> NDArray[np.float32]:
     centre = (np.array(images.shape[1:]) - 1) / 2
     views = []
     for image in images:
@@ -98,9 +94,7 @@ def _with_scipy(
     return _finish(views, options, rng)
 
 
-def _finish(
-    views: list[Any], options: Augmentation, rng: np.random.Generator
-) -> NDArray[np.float32]:
+def _finish(views: list[Any], options: Augmentation, rng: np.random.Generator) -> NDArray[np.float32]:
     """Flip and contrast, one picture after the other."""
     done = []
     for view in views:

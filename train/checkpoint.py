@@ -1,19 +1,24 @@
 """The state of a run in one file, so that a run killed at any moment goes on as if it had not been."""
 
+import io
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 from keras import ops
+
+from edge_fer.atomic import write_atomically
 
 from .judge import Judge
 
+_FILE = "checkpoint.npz"
 
-class Checkpoint(keras.callbacks.Callback):
+
+class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
     """Saves everything that the next epoch depends on, after all other callbacks had their say.
 
     That is every variable of the training model (dropout's seeds among them) and of its optimizer (step, rate,
@@ -21,7 +26,7 @@ class Checkpoint(keras.callbacks.Callback):
     views of the data depend on the epoch's number alone and need no saving.
 
     Args:
-        path: the `.npz` file.
+        run: the folder; receives `checkpoint.npz` and `history.csv`.
         state: JSON values kept with it; `epoch`, `stage`, `best`, `history`, `stopped` and `watchers` are ours.
         judge: knows the best score.
         watchers: EarlyStopping and the like.
@@ -30,7 +35,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def __init__(
         self,
-        path: Path,
+        run: Path,
         state: dict[str, Any],
         judge: Judge,
         watchers: Sequence[keras.callbacks.Callback],
@@ -38,10 +43,10 @@ class Checkpoint(keras.callbacks.Callback):
         writes: bool = True,
     ) -> None:
         super().__init__()
-        self._path, self._state, self._judge, self._watchers = path, state, judge, watchers
+        self._run, self._state, self._judge, self._watchers = run, state, judge, watchers
         self._writes = writes
 
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002  Keras' signature
         """Let the watchers remember; they have just forgotten everything."""
         self._judge.best = self._state["best"]
         for watcher, memory in zip(self._watchers, self._state["watchers"], strict=False):
@@ -59,25 +64,26 @@ class Checkpoint(keras.callbacks.Callback):
         }
         if not self._writes:
             return
+        table = pd.DataFrame(self._state["history"]).to_csv(index=False)
+        write_atomically(self._run / "history.csv", table.encode())
         arrays = {f"v{i}": ops.convert_to_numpy(v) for i, v in enumerate(_variables(self.model))}
-        temporary = self._path.with_suffix(".partial")
-        with temporary.open("wb") as file:
-            np.savez(file, state=np.array(json.dumps(self._state)), **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self._path)
+        content = io.BytesIO()
+        np.savez(content, state=np.array(json.dumps(self._state)), **arrays)
+        write_atomically(self._run / _FILE, content.getvalue())
 
 
-def read_state(path: Path) -> dict[str, Any]:
-    """The state of a checkpoint."""
-    with np.load(path) as arrays:
+def read_state(run: Path) -> dict[str, Any] | None:
+    """The state of a run folder's checkpoint; None where there is none."""
+    if not (run / _FILE).exists():
+        return None
+    with np.load(run / _FILE) as arrays:
         state: dict[str, Any] = json.loads(str(arrays["state"]))
     return state
 
 
-def load_variables(path: Path, model: keras.Model) -> None:
+def load_variables(run: Path, model: keras.Model) -> None:
     """Put a checkpoint's variables back into a model compiled like the one that was saved."""
-    with np.load(path) as arrays:
+    with np.load(run / _FILE) as arrays:
         for i, variable in enumerate(_variables(model)):
             variable.assign(arrays[f"v{i}"])
 

@@ -143,8 +143,8 @@ def _markdown(table: pd.DataFrame) -> str:
     header = "| net | " + " | ".join([*_COLUMNS.values(), "float operators"]) + " |\n"
     lines = []
     for row in table.itertuples():
-        kb, ms = (f"{v:.{d}f}" if pd.notna(v) else "–" for v, d in ((row.int8_kb, 0), (row.int8_ms, 2)))
-        floats = f"{row.float_operators:.0f}" if pd.notna(row.float_operators) else "–"
+        kb, ms = (f"{v:.{d}f}" if pd.notna(v) else "-" for v, d in ((row.int8_kb, 0), (row.int8_ms, 2)))
+        floats = f"{row.float_operators:.0f}" if pd.notna(row.float_operators) else "-"
         lines.append(
             f"| {row.net} | {row.accuracy:.1%} | {row.macro_f1:.3f} | {row.parameters:,} | {row.mmac:.1f} "
             f"| {kb} | {ms} | {floats} |\n"
@@ -157,7 +157,7 @@ def _draw(table: pd.DataFrame, path: Path) -> None:
     for axes, (column, title) in zip(figure.subplots(2, 3, sharey=True).flat, _COLUMNS.items(), strict=True):
         values = table[column].astype(float)
         bars = axes.barh(table["net"], values.fillna(0))
-        labels = ["–" if pd.isna(v) else f"{v:,.3g}" if v < 1000 else f"{v:,.0f}" for v in values]
+        labels = ["-" if pd.isna(v) else f"{v:,.3g}" if v < 1000 else f"{v:,.0f}" for v in values]
         axes.bar_label(bars, labels, padding=3, fontsize=8)
         axes.set_title(title, fontsize=10)
         axes.margins(x=0.25)

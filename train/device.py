@@ -16,7 +16,7 @@ def jit_setting() -> str | bool:
     """Keras' `jit_compile`: XLA makes TensorFlow slower on a CPU, everything else knows best itself."""
     if keras.backend.backend() != "tensorflow":
         return "auto"
-    import tensorflow as tf
+    import tensorflow as tf  # noqa: PLC0415  only the engine in use
 
     return "auto" if tf.config.list_physical_devices("GPU") else False
 
@@ -24,18 +24,18 @@ def jit_setting() -> str | bool:
 def _has_bfloat16() -> bool:
     match keras.backend.backend():
         case "torch":
-            import torch
+            import torch  # noqa: PLC0415  only the engine in use
 
             if torch.cuda.is_available():
                 return bool(torch.cuda.is_bf16_supported(including_emulation=False))
         case "jax":
-            import jax
+            import jax  # noqa: PLC0415  only the engine in use
 
             if jax.default_backend() != "cpu":
                 capability = getattr(jax.devices()[0], "compute_capability", "9")  # a TPU has none, and bfloat16
                 return float(capability) >= 8
         case _:
-            import tensorflow as tf
+            import tensorflow as tf  # noqa: PLC0415  only the engine in use
 
             if gpus := tf.config.list_physical_devices("GPU"):
                 return bool(tf.config.experimental.get_device_details(gpus[0])["compute_capability"] >= (8, 0))

@@ -41,6 +41,10 @@ class Share:
         return slice(self.process * size, (self.process + 1) * size)
 
 
+ALONE = Share()
+"""All of the work, as long as nobody helps."""
+
+
 def join(batch_size: int) -> Share:
     """Join the other processes that the environment names; alone where it names none.
 
@@ -50,16 +54,15 @@ def join(batch_size: int) -> Share:
         ConfigError: another backend than JAX is in use, or the batch cannot be split evenly.
     """
     if "KERAS_DISTRIBUTION_NUM_PROCESSES" not in os.environ:
-        return Share()
+        return ALONE
     if keras.backend.backend() != "jax":
         raise ConfigError(
-            f"KERAS_DISTRIBUTION_NUM_PROCESSES: several processes need KERAS_BACKEND=jax, not {keras.backend.backend()}."
+            "KERAS_DISTRIBUTION_NUM_PROCESSES: several processes need KERAS_BACKEND=jax, "
+            f"not {keras.backend.backend()}."
         )
     keras.distribution.initialize()
     keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
-    share = Share(
-        int(os.environ["KERAS_DISTRIBUTION_PROCESS_ID"]), int(os.environ["KERAS_DISTRIBUTION_NUM_PROCESSES"])
-    )
+    share = Share(int(os.environ["KERAS_DISTRIBUTION_PROCESS_ID"]), int(os.environ["KERAS_DISTRIBUTION_NUM_PROCESSES"]))
     if batch_size % share.processes:
         raise ConfigError(f"batch_size: {batch_size} pictures cannot be split evenly over {share.processes} processes.")
     return share
@@ -79,6 +82,6 @@ def alone() -> Iterator[None]:
 def wait_for_all(share: Share, where: str) -> None:
     """Wait until every process is here, so that what process 0 wrote can be read."""
     if share.processes > 1:
-        from jax.experimental import multihost_utils
+        from jax.experimental import multihost_utils  # noqa: PLC0415  only the engine in use
 
         multihost_utils.sync_global_devices(where)

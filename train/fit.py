@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import pandas as pd
 
 from edge_fer.errors import ConfigError, DataError
 
@@ -15,7 +14,7 @@ from .batches import Batches
 from .checkpoint import Checkpoint, load_variables, read_state
 from .data.dataset import Dataset
 from .device import jit_setting, resolve_precision
-from .distribute import Share, alone, wait_for_all
+from .distribute import ALONE, Share, alone, wait_for_all
 from .judge import Judge, save_whole
 from .objective import losses, set_trainable, training_model
 from .recipe import Recipe, Stage
@@ -29,7 +28,7 @@ def train(
     dataset: Dataset,
     run: Path,
     *,
-    share: Share = Share(),
+    share: Share = ALONE,
     legacy_h5: bool = False,
     tensorboard: bool = False,
 ) -> keras.Model:
@@ -53,8 +52,7 @@ def train(
     """
     if recipe.use_votes != "none" and dataset.train.votes is None:
         raise ConfigError(f"use_votes: {recipe.use_votes}: the data has no votes: name their file with --votes.")
-    checkpoint = run / "checkpoint.npz"
-    state = _begin_or_resume(checkpoint, recipe, dataset)
+    state = _begin_or_resume(run, recipe, dataset)
     wait_for_all(share, "the state is read")
     run.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(recipe.seed)
@@ -82,7 +80,7 @@ def train(
         set_trainable(shipped, stage.trainable)
         _compile(model, recipe, stage, batches.steps_per_epoch)
         if state["epoch"]:
-            load_variables(checkpoint, model)
+            load_variables(run, model)
             log.info("resumed after epoch %d of %d, stage %d", state["epoch"], stage.epochs, state["stage"] + 1)
         elif state["stage"]:
             with alone():
@@ -94,7 +92,10 @@ def train(
                 shipped, shipped_training, dataset=dataset, monitor=recipe.monitor, run=run,
                 averaged=bool(recipe.ema), seed=recipe.seed, writes=share.writes,
             )  # fmt: skip
-            _fit(model, batches, stage, state, _callbacks(recipe, run, state, judge, share, tensorboard))
+            watching = watchers(recipe)
+            checkpoint = Checkpoint(run, state, judge, watching, writes=share.writes)
+            logs = [keras.callbacks.TensorBoard(run / "tensorboard", write_graph=False)] if tensorboard else []
+            _fit(model, batches, stage, state, [judge, *watching, *logs, checkpoint])
             wait_for_all(share, f"stage {state['stage']} is done")
         state |= {"stage": state["stage"] + 1, "epoch": 0, "stopped": False, "watchers": []}
     with alone():
@@ -104,19 +105,17 @@ def train(
     return chosen
 
 
-def _begin_or_resume(checkpoint: Path, recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
+def _begin_or_resume(run: Path, recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
     identity = {"recipe": recipe.model_dump(mode="json"), "data": dataset.fingerprint()}
-    if not checkpoint.exists():
-        fresh = {"stage": 0, "epoch": 0, "best": None, "stopped": False, "history": [], "watchers": []}
+    state = read_state(run)
+    if state is None:
+        fresh: dict[str, Any] = {"stage": 0, "epoch": 0, "best": None, "stopped": False, "history": [], "watchers": []}
         return {**identity, **fresh}
-    state = read_state(checkpoint)
     if state["data"] != identity["data"]:
-        raise ConfigError(f"{checkpoint.parent} holds a run on other data: choose another --out.")
+        raise ConfigError(f"{run} holds a run on other data: choose another --out.")
     was, now = Recipe.model_validate(state["recipe"]).model_dump(), recipe.model_dump()
     if changed := [f"{k}: {was[k]} there, {now[k]} here" for k in now if was[k] != now[k]]:
-        raise ConfigError(
-            f"{checkpoint.parent} holds a run by another recipe ({'; '.join(changed)}): choose another --out."
-        )
+        raise ConfigError(f"{run} holds a run by another recipe ({'; '.join(changed)}): choose another --out.")
     return state
 
 
@@ -144,20 +143,6 @@ def _compile(model: keras.Model, recipe: Recipe, stage: Stage, steps_per_epoch: 
     )
 
 
-def _callbacks(
-    recipe: Recipe, run: Path, state: dict[str, Any], judge: Judge, share: Share, tensorboard: bool
-) -> list[keras.callbacks.Callback]:
-    """In the order in which they need each other: judge, watch, log, and save last."""
-    watching = watchers(recipe)
-    callbacks = [judge, *watching]
-    if tensorboard and share.writes:
-        callbacks.append(keras.callbacks.TensorBoard(run / "tensorboard", write_graph=False))
-    callbacks.append(Checkpoint(run / "checkpoint.npz", state, judge, watching, writes=share.writes))
-    if share.writes:
-        callbacks.append(keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: _write_history(run, state)))
-    return callbacks
-
-
 def _fit(
     model: keras.Model,
     batches: Batches,
@@ -175,10 +160,3 @@ def _fit(
         verbose=1 if sys.stdout.isatty() else 2,
         callbacks=callbacks,
     )
-
-
-def _write_history(run: Path, state: dict[str, Any]) -> None:
-    partial = run / "partial-history.csv"
-    pd.DataFrame(state["history"]).to_csv(partial, index=False)
-    partial.replace(run / "history.csv")
-

@@ -7,9 +7,9 @@ import keras
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from edge_fer.metrics import score
+from edge_fer.tflite import softmax
 
 from .augment import plain
 from .data.dataset import Dataset, Images
@@ -31,8 +31,7 @@ def predict(net: keras.Model, images: Images, batch_size: int = 512) -> NDArray[
         np.asarray(net.predict_on_batch(plain(images[i : i + batch_size])), np.float64)
         for i in range(0, len(images), batch_size)
     ]
-    probabilities: NDArray[np.float64] = softmax(np.concatenate(parts), axis=1)
-    return probabilities
+    return softmax(np.concatenate(parts))
 
 
 def recalibrate(net: keras.Model, images: Images, seed: int, batch_size: int = 256, batches: int = 10) -> None:
@@ -59,7 +58,7 @@ def recalibrate(net: keras.Model, images: Images, seed: int, batch_size: int = 2
         layer.momentum = momentum
 
 
-class Judge(keras.callbacks.Callback):
+class Judge(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
     """Judges the network as it would ship after every epoch, and keeps the best.
 
     What ships is a float32 copy with the averaged weights and recalibrated BatchNorm; the training model keeps its own
@@ -94,7 +93,7 @@ class Judge(keras.callbacks.Callback):
         self._dataset, self._monitor, self._run = dataset, monitor, run
         self._averaged, self._seed, self._writes = averaged, seed, writes
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:  # noqa: ARG002  Keras' signature
         """Judge, and save what is best and newest."""
         self._take_weights()
         validation = self._dataset.validation

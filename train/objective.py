@@ -80,9 +80,7 @@ def _label_loss(recipe: Recipe) -> keras.losses.Loss:
                 alpha=1.0, gamma=recipe.focal_gamma, from_logits=True, label_smoothing=recipe.label_smoothing
             )
         case _:
-            return keras.losses.CategoricalCrossentropy(
-                from_logits=True, label_smoothing=recipe.label_smoothing
-            )
+            return keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing)
 
 
 def _head(net: keras.Model) -> Any:

@@ -25,16 +25,16 @@ class _Model(BaseModel):
 class Augmentation(_Model):
     """What may happen to a training picture."""
 
-    flip: Probability = Field(0.5, description="probability of mirroring left and right")
-    shift: Share = Field(0.0625, description="largest shift, in sides of the picture")
-    rotate: float = Field(10.0, ge=0, le=180, description="largest rotation, in degrees")
-    zoom_out: float = Field(0.9, gt=0, le=1, description="smallest magnification")
-    zoom_in: float = Field(1.12, ge=1, description="largest magnification")
-    brightness: Share = Field(0.0, description="largest change of brightness, in units of white")
-    contrast: Share = Field(0.2, description="largest relative change of contrast")
-    erase: Probability = Field(0.0, description="probability that a rectangle is painted over")
-    mixup: Probability = Field(0.0, description="probability that a sample is blended with another")
-    mixup_alpha: float = Field(0.4, gt=0, description="mixup draws its weight from Beta(alpha, alpha)")
+    flip: Probability = Field(default=0.5, description="probability of mirroring left and right")
+    shift: Share = Field(default=0.0625, description="largest shift, in sides of the picture")
+    rotate: float = Field(default=10.0, ge=0, le=180, description="largest rotation, in degrees")
+    zoom_out: float = Field(default=0.9, gt=0, le=1, description="smallest magnification")
+    zoom_in: float = Field(default=1.12, ge=1, description="largest magnification")
+    brightness: Share = Field(default=0.0, description="largest change of brightness, in units of white")
+    contrast: Share = Field(default=0.2, description="largest relative change of contrast")
+    erase: Probability = Field(default=0.0, description="probability that a rectangle is painted over")
+    mixup: Probability = Field(default=0.0, description="probability that a sample is blended with another")
+    mixup_alpha: float = Field(default=0.4, gt=0, description="mixup draws its weight from Beta(alpha, alpha)")
 
     @property
     def moves(self) -> bool:
@@ -47,55 +47,64 @@ class Stage(_Model):
 
     epochs: int = Field(ge=1, description="epochs of this stage")
     learning_rate: float = Field(gt=0, description="learning rate at its peak")
-    trainable: str = Field("all", description="as the recipe's own")
+    trainable: str = Field(default="all", description="as the recipe's own")
 
 
 class Recipe(_Model):
     """How a network is trained."""
 
-    net: str = Field("edge", description="a built-in net, or your own as module:function")
-    net_args: dict[str, Any] = Field({}, description="arguments of the net")
-    size: int = Field(48, ge=16, le=512, description="side of the square pictures the net is fed, in pixels")
-    seed: int = Field(0, ge=0, description="seed of everything random")
-    epochs: int = Field(24, ge=1, description="epochs of the first stage")
-    batch_size: int = Field(128, ge=1, description="pictures per step")
-    optimizer: Literal["adam", "nadam", "adamw", "sgd"] = Field("adamw", description="sgd: Nesterov momentum 0.9")
-    learning_rate: float = Field(3e-3, gt=0, description="learning rate at its peak")
-    weight_decay: float = Field(0.02, ge=0, description="decoupled weight decay of kernels")
-    schedule: Literal["constant", "cosine"] = Field("cosine", description="course of the learning rate")
-    warmup_epochs: float = Field(1.0, ge=0, description="epochs of linear warm-up before the cosine")
+    net: str = Field(default="edge", description="a built-in net, or your own as module:function")
+    net_args: dict[str, Any] = Field(default={}, description="arguments of the net")
+    size: int = Field(default=48, ge=16, le=512, description="side of the square pictures the net is fed, in pixels")
+    seed: int = Field(default=0, ge=0, description="seed of everything random")
+    epochs: int = Field(default=24, ge=1, description="epochs of the first stage")
+    batch_size: int = Field(default=128, ge=1, description="pictures per step")
+    optimizer: Literal["adam", "nadam", "adamw", "sgd"] = Field(
+        default="adamw", description="sgd: Nesterov momentum 0.9"
+    )
+    learning_rate: float = Field(default=3e-3, gt=0, description="learning rate at its peak")
+    weight_decay: float = Field(default=0.02, ge=0, description="decoupled weight decay of kernels")
+    schedule: Literal["constant", "cosine"] = Field(default="cosine", description="course of the learning rate")
+    warmup_epochs: float = Field(default=1.0, ge=0, description="epochs of linear warm-up before the cosine")
     trainable: str = Field(
-        "all", description="layers trained: all, head (the last one), or the name of a layer, from which on all are"
+        default="all",
+        description="layers trained: all, head (the last one), or the name of a layer, from which on all are",
     )
-    stages: tuple[Stage, ...] = Field((), description="further stages; on the command line EPOCHS:RATE[:TRAINABLE]")
+    stages: tuple[Stage, ...] = Field(
+        default=(), description="further stages; on the command line EPOCHS:RATE[:TRAINABLE]"
+    )
     loss: Literal["categorical", "sparse", "focal"] = Field(
-        "categorical", description="cross-entropy over distributions or over indices, or focal loss"
+        default="categorical", description="cross-entropy over distributions or over indices, or focal loss"
     )
-    focal_gamma: float = Field(2.0, ge=0, description="how much focal loss turns to the hard samples")
-    label_smoothing: Share = Field(0.0, description="share of a target spread over all classes")
+    focal_gamma: float = Field(default=2.0, ge=0, description="how much focal loss turns to the hard samples")
+    label_smoothing: Share = Field(default=0.0, description="share of a target spread over all classes")
     balance: Literal["none", "weights", "oversample", "undersample"] = Field(
-        "none", description="how rare classes are made up for"
+        default="none", description="how rare classes are made up for"
     )
     use_votes: Literal["none", "targets", "head"] = Field(
-        "none", description="crowd votes as soft labels, or as a second head that is left away at the end"
+        default="none", description="crowd votes as soft labels, or as a second head that is left away at the end"
     )
-    votes_weight: Probability = Field(0.3, description="share of the votes in the labels, or weight of their head")
-    teachers: tuple[str, ...] = Field((), description="saved models to distil from; their mean teaches")
-    distill_weight: Probability = Field(0.5, description="share of the teachers in the loss")
-    distill_temperature: float = Field(4.0, gt=0, description="temperature of the teachers and of what they teach")
-    early_stopping: int = Field(0, ge=0, description="epochs without improvement that end a stage; 0: never")
+    votes_weight: Probability = Field(
+        default=0.3, description="share of the votes in the labels, or weight of their head"
+    )
+    teachers: tuple[str, ...] = Field(default=(), description="saved models to distil from; their mean teaches")
+    distill_weight: Probability = Field(default=0.5, description="share of the teachers in the loss")
+    distill_temperature: float = Field(
+        default=4.0, gt=0, description="temperature of the teachers and of what they teach"
+    )
+    early_stopping: int = Field(default=0, ge=0, description="epochs without improvement that end a stage; 0: never")
     reduce_on_plateau: int = Field(
-        0, ge=0, description="epochs without improvement that cut a constant rate; 0: never"
+        default=0, ge=0, description="epochs without improvement that cut a constant rate; 0: never"
     )
-    plateau_factor: float = Field(0.5, gt=0, lt=1, description="what the rate is cut by")
+    plateau_factor: float = Field(default=0.5, gt=0, lt=1, description="what the rate is cut by")
     monitor: Literal["val_accuracy", "val_macro_f1", "val_loss"] = Field(
-        "val_accuracy", description="what improvement means, and the best model is chosen by"
+        default="val_accuracy", description="what improvement means, and the best model is chosen by"
     )
-    ema: Share = Field(0.0, description="momentum per step of the averaged weights; 0: no averaging")
+    ema: Share = Field(default=0.0, description="momentum per step of the averaged weights; 0: no averaging")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="arithmetic of the layers; auto: bfloat16 where the device has it"
+        default="auto", description="arithmetic of the layers; auto: bfloat16 where the device has it"
     )
-    augmentation: Augmentation = Field(default_factory=Augmentation, description="what may happen to a picture")
+    augmentation: Augmentation = Field(default=Augmentation(), description="what may happen to a picture")
 
     @model_validator(mode="after")
     def _agrees(self) -> "Recipe":

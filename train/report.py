@@ -30,13 +30,13 @@ _SHOWN_MISTAKES = 48
 
 
 def write_report(
-    run: Path, net: keras.Model, recipe: Recipe, dataset: Dataset, source: str, options: DataOptions
+    run: Path, net: keras.Model, *, recipe: Recipe, dataset: Dataset, source: str, options: DataOptions
 ) -> None:
     """Judge the best network on every held-out split and write everything into the run folder.
 
     That is, per split, `confusion-SPLIT.png`, `reliability-SPLIT.png`, `mistakes-SPLIT.png` (the most confident ones),
-    `misclassified-SPLIT.csv` and `classification-SPLIT.txt`; and `curves.png`, `augmentation.png`, `recipe.yaml`, `run.json`,
-    and `report.html`, which needs no other file.
+    `misclassified-SPLIT.csv` and `classification-SPLIT.txt`; and `curves.png`, `augmentation.png`, `recipe.yaml`,
+    `run.json`, and `report.html`, which needs no other file.
 
     Args:
         run: the folder; holds `history.csv`.
@@ -104,7 +104,7 @@ def _mistakes(probabilities: NDArray[np.float64], split: Split, classes: tuple[s
     return pd.DataFrame(
         {
             "index": wrong,
-            "picture": [split.names[i] for i in wrong],
+            "picture": [split.names[int(i)] for i in wrong],
             "label": [classes[c] for c in split.labels[wrong]],
             "said": [classes[c] for c in said[wrong]],
             "confidence": probabilities[wrong, said[wrong]].round(4),
@@ -117,7 +117,8 @@ def _page(
 ) -> str:
     judged = "".join(
         f"<h2>On the {name} split</h2>"
-        f"<p><strong>{s.accuracy:.2%}</strong> of {s.n} right (95 %: {s.accuracy_ci95[0]:.1%} to {s.accuracy_ci95[1]:.1%}), "
+        f"<p><strong>{s.accuracy:.2%}</strong> of {s.n} right "
+        f"(95 %: {s.accuracy_ci95[0]:.1%} to {s.accuracy_ci95[1]:.1%}), "
         f"macro-F1 {s.macro_f1:.3f}, ECE {s.ece:.3f}, NLL {s.nll:.3f}</p>"
         f"<pre>{escape((run / f'classification-{name}.txt').read_text(encoding='utf-8'))}</pre>"
         f"{_image(run / f'confusion-{name}.png')}{_image(run / f'reliability-{name}.png')}"

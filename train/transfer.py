@@ -35,7 +35,7 @@ def vgg16(
     # VGG16 was trained on BGR in 0 to 255 less ImageNet's mean; gray looks the same in both orders.
     x = layers.Rescaling(255.0, offset=[-103.939, -116.779, -123.68])(rgb)
     x = _backbone(keras.applications.VGG16, x, weights)
-    return _with_head(inputs, x, classes, hidden, dropout, "vgg16")
+    return _with_head(inputs, x, classes, name="vgg16", hidden=hidden, dropout=dropout)
 
 
 def inceptionv3(
@@ -59,7 +59,7 @@ def inceptionv3(
     """
     inputs, rgb = _rgb(shape, image_size)
     x = _backbone(keras.applications.InceptionV3, layers.Rescaling(2.0, offset=-1.0)(rgb), weights)
-    return _with_head(inputs, x, classes, hidden, dropout, "inceptionv3")
+    return _with_head(inputs, x, classes, name="inceptionv3", hidden=hidden, dropout=dropout)
 
 
 def efficientnetb0(
@@ -83,7 +83,7 @@ def efficientnetb0(
     """
     inputs, rgb = _rgb(shape, image_size)
     x = _backbone(keras.applications.EfficientNetB0, layers.Rescaling(255.0)(rgb), weights)
-    return _with_head(inputs, x, classes, hidden, dropout, "efficientnetb0")
+    return _with_head(inputs, x, classes, name="efficientnetb0", hidden=hidden, dropout=dropout)
 
 
 def _rgb(shape: tuple[int, int, int], side: int) -> tuple[Any, Any]:
@@ -110,7 +110,7 @@ def _backbone(application: Callable[..., keras.Model], rgb: Any, weights: str | 
         ) from error
 
 
-def _with_head(inputs: Any, features: Any, classes: int, hidden: int, dropout: float, name: str) -> keras.Model:
+def _with_head(inputs: Any, features: Any, classes: int, *, name: str, hidden: int, dropout: float) -> keras.Model:
     x = layers.Dropout(dropout)(features)
     if hidden:
         x = layers.Dense(hidden, activation="relu", name="hidden")(x)

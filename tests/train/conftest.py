@@ -8,7 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+
 from edge_fer_train.data.dataset import Dataset, Split
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What Keras and its engines do behind our back is not ours to mend; `convert_to_numpy` is one such thing."""
@@ -30,7 +32,7 @@ def make_split(count: int, seed: int, side: int = 24) -> Split:
     return Split(images, labels, [f"{CLASSES[c]}/{i:03}.png" for i, c in enumerate(labels)])
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def bands() -> Dataset:
     return Dataset(CLASSES, {"train": make_split(96, 0), "validation": make_split(30, 1)})
 
@@ -47,7 +49,17 @@ def bands_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-TINY_OPTIONS = ["--size", "24", "--net-args", "widths=[4,8]", "depths=[1,1]", "--batch-size", "16", "--precision", "float32"]
+TINY_OPTIONS = [
+    "--size",
+    "24",
+    "--net-args",
+    "widths=[4,8]",
+    "depths=[1,1]",
+    "--batch-size",
+    "16",
+    "--precision",
+    "float32",
+]
 
 
 @pytest.fixture
@@ -57,9 +69,7 @@ def trainer(bands_folder: Path, tmp_path: Path) -> Callable[..., subprocess.Pope
     def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "edge_fer_train", "--data", str(bands_folder), *TINY_OPTIONS, *arguments]
         environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), **environment}
-        return subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     return start
 

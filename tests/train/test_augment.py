@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from keras import ops
+
 from edge_fer_train.augment import Mixing, augment, plain
 from edge_fer_train.recipe import Augmentation
-from keras import ops
 
 STILL = Augmentation(flip=0, shift=0, rotate=0, zoom_out=1, zoom_in=1, contrast=0)
 
@@ -14,7 +15,7 @@ def images(n: int = 4, side: int = 16) -> np.ndarray:
 def views(options: Augmentation, pictures: np.ndarray, seed: int = 0) -> np.ndarray:
     x, _ = augment(pictures, options, np.random.default_rng(seed))
     assert ops.shape(x) == (*pictures.shape, 1)
-    return ops.convert_to_numpy(x)
+    return np.asarray(ops.convert_to_numpy(x))
 
 
 def test_nothing_asked_for_changes_nothing() -> None:

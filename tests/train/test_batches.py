@@ -3,11 +3,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from keras import ops
+
 from edge_fer_train.batches import Batches
 from edge_fer_train.data.dataset import VOTED, Dataset
 from edge_fer_train.distribute import Share
 from edge_fer_train.recipe import Augmentation, Recipe
-from keras import ops
 
 STILL = Augmentation(flip=0, shift=0, rotate=0, zoom_out=1, zoom_in=1, contrast=0)
 
@@ -20,7 +21,7 @@ def rare(data: Dataset) -> Dataset:
 
 
 def counts(order: np.ndarray, data: Dataset) -> list[int]:
-    return np.bincount(data.train.labels[order]).tolist()
+    return [int(n) for n in np.bincount(data.train.labels[order])]
 
 
 def test_an_epoch_shows_every_picture_once_in_an_order_of_its_own(bands: Dataset) -> None:
@@ -90,6 +91,7 @@ def test_teachers_see_the_students_views(bands: Dataset) -> None:
     sure, unsure = Teacher([4, 0, 0]), Teacher([0, 0, 0])
     recipe = Recipe(teachers=("a", "b"), distill_temperature=2, batch_size=16)
     views, targets, _ = next(Batches(bands, recipe, [sure, unsure]).from_epoch(0))
+    assert sure.seen is not None
     assert np.array_equal(sure.seen, ops.convert_to_numpy(views))
     expected = (np.exp(2) / (np.exp(2) + 2) + 1 / 3) / 2
     assert ops.convert_to_numpy(targets["teacher"])[:, 0] == pytest.approx(np.full(16, expected))

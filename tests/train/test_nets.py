@@ -3,13 +3,13 @@ import re
 import keras
 import numpy as np
 import pytest
+from keras import layers
+
+from edge_fer.errors import ConfigError
 from edge_fer_train.complexity import count_macs
 from edge_fer_train.nets import NETS, build
 from edge_fer_train.objective import set_trainable, training_model
 from edge_fer_train.recipe import Recipe
-from keras import layers
-
-from edge_fer.errors import ConfigError
 
 
 def mine(shape: tuple[int, int, int], classes: int, *, hidden: int = 4) -> keras.Model:
@@ -43,7 +43,8 @@ def test_the_shipped_family_is_plain_convolutions_within_budget() -> None:
     net = build("edge", (48, 48, 1), 7, {})
     kinds = {type(layer).__name__ for layer in net.layers}
     assert kinds <= {
-        "InputLayer", "Conv2D", "BatchNormalization", "ReLU", "MaxPooling2D", "GlobalAveragePooling2D", "Dropout", "Dense",
+        "InputLayer", "Conv2D", "BatchNormalization", "ReLU", "MaxPooling2D", "GlobalAveragePooling2D",
+        "Dropout", "Dense",
     }  # fmt: skip
     assert {layer.kernel_size for layer in net.layers if isinstance(layer, layers.Conv2D)} == {(3, 3)}
     assert count_macs(net) < 110e6

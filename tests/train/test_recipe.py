@@ -3,10 +3,10 @@ import re
 from pathlib import Path
 
 import pytest
-from edge_fer_train.options import add_options, given_options
-from edge_fer_train.recipe import RECIPES, Recipe, Stage, load_recipe
 
 from edge_fer.errors import ConfigError
+from edge_fer_train.options import add_options, given_options
+from edge_fer_train.recipe import RECIPES, Recipe, Stage, load_recipe
 
 
 def test_options_override_a_recipe_key_by_key(tmp_path: Path) -> None:

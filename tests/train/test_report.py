@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+
 from edge_fer_train.__main__ import main
 from edge_fer_train.data.dataset import Dataset
 from edge_fer_train.data.options import DataOptions
@@ -21,17 +22,22 @@ def says_its_brightest_third(side: int = 24) -> keras.Model:
     return keras.Model(inputs, keras.layers.Rescaling(20.0)(keras.layers.Reshape((3,))(x)))
 
 
-@pytest.fixture
-def run(tmp_path: Path, bands: Dataset) -> Path:
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, bands: Dataset) -> Path:
+    folder = tmp_path_factory.mktemp("run")
     history = {"epoch": [1, 2], "stage": [1, 1], "accuracy": [0.3, 0.6], "loss": [1.2, 1.0]}
     judged = {"val_accuracy": [0.5, 0.4], "val_macro_f1": [0.5, 0.4], "val_loss": [1.1, 1.3]}
-    pd.DataFrame(history | judged).to_csv(tmp_path / "history.csv", index=False)
+    pd.DataFrame(history | judged).to_csv(folder / "history.csv", index=False)
     labels = bands.validation.labels.copy()
     labels[:3] = [1, 2, 0]  # three pictures of the test split bear a wrong label
     test = bands.with_split("test", type(bands.validation)(bands.validation.images, labels, bands.validation.names))
     recipe = Recipe(size=24, epochs=2)
-    write_report(tmp_path, says_its_brightest_third(), recipe, test, "/home/somebody/bands.zip", DataOptions())
-    return tmp_path
+    write_report(
+        folder, says_its_brightest_third(),
+        recipe=recipe, dataset=test, source="/home/somebody/bands.zip", options=DataOptions(),
+    )  # fmt: skip
+    says_its_brightest_third().save(folder / "model.keras")
+    return folder
 
 
 def test_the_account_of_a_run(run: Path, bands: Dataset) -> None:
@@ -73,7 +79,6 @@ def test_pictures_show_something(run: Path) -> None:
 
 
 def test_a_submission_has_a_row_per_picture(run: Path, tmp_path: Path, bands: Dataset) -> None:
-    says_its_brightest_third().save(run / "model.keras")
     pixels = [" ".join(map(str, image.ravel())) for image in bands.validation.images[:5]]
     (tmp_path / "test.csv").write_text("pixels\n" + "\n".join(pixels) + "\n")
     out = tmp_path / "submission.csv"
@@ -88,7 +93,6 @@ def test_a_submission_has_a_row_per_picture(run: Path, tmp_path: Path, bands: Da
 def test_a_row_without_a_picture_gets_no_submission(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    says_its_brightest_third().save(run / "model.keras")
     (tmp_path / "test.csv").write_text("pixels\n1 2 3\n")
     out = tmp_path / "submission.csv"
     assert main(["predict", str(run / "model.keras"), "--data", str(tmp_path / "test.csv"), "--out", str(out)]) == 1
@@ -97,7 +101,6 @@ def test_a_row_without_a_picture_gets_no_submission(
 
 
 def test_a_folder_of_pictures_is_classified_too(run: Path, tmp_path: Path, bands: Dataset) -> None:
-    says_its_brightest_third().save(run / "model.keras")
     (tmp_path / "pictures").mkdir()
     for i in range(3):
         cv2.imwrite(str(tmp_path / "pictures" / f"{i}.png"), np.asarray(bands.validation.images[i]))

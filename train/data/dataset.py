@@ -1,9 +1,9 @@
 """What every reader of a format gives back: labelled gray pictures in splits."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,23 @@ class Split:
         return Split(self.images[indices], self.labels[indices], [self.names[i] for i in indices], votes)
 
 
+class Stream(Protocol):
+    """Training pictures that are read again for every epoch."""
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Pictures of each class, int64 (classes,)."""
+
+    @property
+    def digest(self) -> str:
+        """Changes with the pictures."""
+
+    def __len__(self) -> int: ...
+
+    def batches(self, batch_size: int, rng: np.random.Generator) -> Iterator[tuple[Images, NDArray[np.int64]]]:
+        """Go once through all pictures in shuffled order: uint8 (batch_size, height, width), int64 (batch_size,)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dataset:
     """Splits that share their classes.
@@ -62,10 +79,12 @@ class Dataset:
     Attributes:
         classes: names in the order of the labels.
         splits: `train` and, where the source has them, `validation` and `test`.
+        stream: the training pictures where they are too many for memory; `train` then is a sample of them.
     """
 
     classes: tuple[str, ...]
     splits: Mapping[str, Split]
+    stream: Stream | None = None
 
     @property
     def train(self) -> Split:
@@ -90,6 +109,8 @@ class Dataset:
     def fingerprint(self) -> str:
         """SHA-256 over classes, pixels and labels of all splits, in their order."""
         digest = hashlib.sha256("\n".join(self.classes).encode())
+        if self.stream is not None:
+            digest.update(self.stream.digest.encode())
         for name in sorted(self.splits):
             split = self.splits[name]
             digest.update(f"{name} {split.images.shape}".encode())
@@ -106,7 +127,8 @@ class Dataset:
                 split = self.splits[name]
                 counts = np.bincount(split.labels, minlength=len(self.classes))
                 each = ", ".join(f"{c} {n}" for c, n in zip(self.classes, counts, strict=True))
-                lines.append(f"{name}: {len(split)} pictures ({each})")
+                streamed = f" held of a stream of {len(self.stream)}" if self.stream and name == "train" else ""
+                lines.append(f"{name}: {len(split)} pictures{streamed} ({each})")
         return "\n".join(lines)
 
 

@@ -18,9 +18,9 @@ def download(handle: str) -> Path:
         DownloadError: kagglehub is missing, there is no network, no token, or no such data set.
     """
     try:
-        import kagglehub
-        import requests
-        from kagglehub.exceptions import CredentialError, DataCorruptionError, UnauthenticatedError
+        import kagglehub  # noqa: PLC0415  only who asks for Kaggle needs it
+        import requests  # noqa: PLC0415  only who asks for Kaggle needs it
+        from kagglehub.exceptions import CredentialError, DataCorruptionError, UnauthenticatedError  # noqa: PLC0415  only who asks for Kaggle needs it
     except ImportError:
         raise DownloadError(f"kaggle:{handle} needs kagglehub: pip install 'edge-fer[train]'.") from None
     try:

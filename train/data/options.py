@@ -12,19 +12,26 @@ class DataOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: Literal["auto", "fer2013", "kaggle", "ckextended", "folders"] = Field(
-        "auto",
+        default="auto",
         description="fer2013 and ckextended: CSV with emotion, pixels, Usage; kaggle: CSV with emotion, pixels; "
         "folders: train|validation|test/<emotion> or plain <emotion>",
     )
-    exclude: Path | None = Field(None, description="file of relative paths, one per line, that are left out")
-    votes: Path | None = Field(None, description="CSV of FER+ crowd votes, by file name or in the order of the rows")
+    exclude: Path | None = Field(default=None, description="file of relative paths, one per line, that are left out")
+    votes: Path | None = Field(
+        default=None, description="CSV of FER+ crowd votes, by file name or in the order of the rows"
+    )
     validation_share: float = Field(
-        0.1, gt=0, lt=1, description="share of the training pictures set apart when the source has no validation split"
+        default=0.1,
+        gt=0,
+        lt=1,
+        description="share of the training pictures set apart when the source has no validation split",
     )
-    split_seed: int = Field(0, ge=0, description="seed of that split")
+    split_seed: int = Field(default=0, ge=0, description="seed of that split")
     subject_pattern: str = Field(
-        r"(S\d{3,})_", description="regular expression; its first group is the subject in a file's name"
+        default=r"(S\d{3,})_", description="regular expression; its first group is the subject in a file's name"
     )
-    drop_duplicates: bool = Field(False, description="drop training pictures that are judged by as well")
-    problem_limit: float = Field(0.01, ge=0, le=1, description="largest share of unusable entries")
-    cache: Path | None = Field(None, description="folder of decoded pictures (default: the user's cache folder)")
+    drop_duplicates: bool = Field(default=False, description="drop training pictures that are judged by as well")
+    problem_limit: float = Field(default=0.01, ge=0, le=1, description="largest share of unusable entries")
+    cache: Path | None = Field(
+        default=None, description="folder of decoded pictures (default: the user's cache folder)"
+    )

@@ -16,6 +16,7 @@ from .kaggle import download
 from .options import DataOptions
 from .pixel_csv import csv_columns, read_pixel_csv
 from .problems import Problems
+from .shards import INDEX, read_shards
 from .tree import Tree, open_tree
 from .votes import add_votes
 
@@ -28,7 +29,7 @@ def load(source: str, options: DataOptions, size: int) -> Dataset:
     """Read a data set.
 
     Args:
-        source: a folder, a zip archive, a CSV file, or `kaggle:owner/name`.
+        source: a folder, a zip archive, a CSV file, a folder of shards, or `kaggle:owner/name`.
         options: format, what is left out, how splits are made.
         size: side in pixels that pictures are scaled to.
 
@@ -40,6 +41,12 @@ def load(source: str, options: DataOptions, size: int) -> Dataset:
         DownloadError: it cannot be had from Kaggle.
     """
     path = download(source.removeprefix("kaggle:")) if source.startswith("kaggle:") else Path(source)
+    if (path / INDEX).exists():
+        log.info("%s: read as shards", path)
+        dataset = read_shards(path, (size, size))
+        if "validation" not in dataset.splits:
+            raise DataError(f"{path}: no split validation: put one in before the shards are written.")
+        return check_splits(dataset, str(path))
     tree = open_tree(path)
     layout, file = find_format(tree, options.format)
     log.info("%s: read as %s%s", path, layout, f" from {file}" if file and file != path.name else "")

@@ -6,10 +6,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from edge_fer_train.data.source import DataOptions, load
 
 from edge_fer.errors import DataError, DownloadError
 from edge_fer.records import LABELS
+from edge_fer_train.data.source import DataOptions, load
 
 USAGES = ("Training", "PublicTest", "PrivateTest")
 
@@ -38,9 +38,7 @@ def write_pictures(root: Path, folders: dict[str, int]) -> Path:
 
 
 def fer2013_rows() -> list[list[object]]:
-    return [
-        [label, as_text(picture(10 * u + label)), usage] for u, usage in enumerate(USAGES) for label in range(7)
-    ]
+    return [[label, as_text(picture(10 * u + label)), usage] for u, usage in enumerate(USAGES) for label in range(7)]
 
 
 @pytest.fixture
@@ -83,7 +81,9 @@ def test_ckextended_without_neutral(tmp_path: Path, options: DataOptions) -> Non
 
 
 def test_folders_by_split(tmp_path: Path, options: DataOptions) -> None:
-    root = write_pictures(tmp_path / "d", {"train/happy": 3, "train/anger": 2, "validation/happy": 1, "validation/anger": 1})
+    root = write_pictures(
+        tmp_path / "d", {"train/happy": 3, "train/anger": 2, "validation/happy": 1, "validation/anger": 1}
+    )
     data = load(str(root), options, 48)
     assert data.classes == ("angry", "happy")
     assert np.array_equal(data.train.images[0], picture(100))
@@ -120,7 +120,9 @@ def test_no_subject_stands_on_both_sides(tmp_path: Path, options: DataOptions) -
 
 
 def test_zip_as_it_is_equals_the_folder(tmp_path: Path, options: DataOptions) -> None:
-    root = write_pictures(tmp_path / "d", {"train/happy": 3, "train/sad": 2, "validation/happy": 1, "validation/sad": 1})
+    root = write_pictures(
+        tmp_path / "d", {"train/happy": 3, "train/sad": 2, "validation/happy": 1, "validation/sad": 1}
+    )
     with zipfile.ZipFile(tmp_path / "d.zip", "w") as archive:
         for file in root.rglob("*.png"):
             archive.write(file, file.relative_to(root))

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from edge_fer_train.data.dataset import VOTED, Dataset, Split
-from edge_fer_train.data.votes import add_votes, soft_targets
 
 from edge_fer.errors import DataError
+from edge_fer_train.data.dataset import VOTED, Dataset, Split
+from edge_fer_train.data.votes import add_votes, soft_targets
 
 PLUS_HEADER = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
 
