@@ -57,7 +57,8 @@ class Network:
         self._interpreter.set_tensor(self._input, batch)
         self._interpreter.invoke()
         codes: NDArray[np.int8] = self._interpreter.get_tensor(self._output)[0]
-        return (codes.astype(np.float32) - self._zero_point) * self._scale
+        logits: Logits = (codes.astype(np.float32) - self._zero_point) * self._scale
+        return logits
 
 
 def softmax(logits: NDArray[np.floating[Any]], temperature: float = 1.0) -> NDArray[np.float64]:
