@@ -69,9 +69,7 @@ def _train(words: Sequence[str]) -> None:
 
 def _compare(words: Sequence[str]) -> None:
     parser = _parser("compare", "Train several nets on the same split with the same budget: one table, one plot.")
-    parser.add_argument(
-        "--nets", required=True, help="names of nets, or of recipes with their own budget, with commas between"
-    )
+    parser.add_argument("--nets", required=True, help="built-in nets, or module:function, with commas between")
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder of the table, the plot and one run each"
     )

@@ -1,5 +1,6 @@
 """Trains a network by a recipe into a run folder, and goes on where a killed run left off."""
 
+import json
 import logging
 import sys
 from pathlib import Path
@@ -52,6 +53,8 @@ def train(
     """
     if recipe.use_votes != "none" and dataset.train.votes is None:
         raise ConfigError(f"use_votes: {recipe.use_votes}: the data has no votes: name their file with --votes.")
+    if recipe.use_votes == "none" and dataset.train.votes is not None:
+        raise ConfigError("--votes: the recipe does not use them: say --use-votes targets or --use-votes head.")
     state = _begin_or_resume(run, recipe, dataset)
     wait_for_all(share, "the state is read")
     run.mkdir(parents=True, exist_ok=True)
@@ -62,7 +65,7 @@ def train(
     with alone():
         shipped = nets.build(recipe.net, shape, classes, recipe.net_args)
         shipped_training = training_model(shipped, recipe)
-        teachers = [_load_teacher(t, shape, classes) for t in recipe.teachers]
+        teachers = [_load_teacher(Path(t), dataset) for t in recipe.teachers]
     keras.config.set_dtype_policy(policy)
     net = nets.build(recipe.net, shape, classes, recipe.net_args)
     model = training_model(net, recipe)
@@ -119,15 +122,22 @@ def _begin_or_resume(run: Path, recipe: Recipe, dataset: Dataset) -> dict[str, A
     return state
 
 
-def _load_teacher(path: str, shape: tuple[int, int, int], classes: int) -> keras.Model:
+def _load_teacher(path: Path, dataset: Dataset) -> keras.Model:
     try:
         teacher = keras.saving.load_model(path, compile=False)
     except (ValueError, OSError) as error:
         raise DataError(f"teacher {path}: cannot be loaded: {error}") from error
-    if teacher.input_shape != (None, *shape) or teacher.output_shape != (None, classes):
+    needed = (*dataset.size, 1), (len(dataset.classes),)
+    if (teacher.input_shape[1:], teacher.output_shape[1:]) != needed:
         raise DataError(
             f"teacher {path}: maps {teacher.input_shape[1:]} to {teacher.output_shape[1:]}, "
-            f"the data needs {shape} to {(classes,)}."
+            f"the data needs {needed[0]} to {needed[1]}."
+        )
+    account = path.with_name("run.json")
+    labels = json.loads(account.read_text(encoding="utf-8"))["labels"] if account.exists() else dataset.classes
+    if tuple(labels) != dataset.classes:
+        raise DataError(
+            f"teacher {path}: was trained on {', '.join(labels)}; the data has {', '.join(dataset.classes)}."
         )
     return teacher
 

@@ -117,6 +117,9 @@ def test_a_checkpoint_of_an_older_release_goes_on(bands: Dataset, tmp_path: Path
 def test_what_does_not_fit_together_is_refused(bands: Dataset, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="the data has no votes: name their file with --votes"):
         train(TINY.model_copy(update={"use_votes": "targets"}), bands, tmp_path)
+    voted = bands.with_split("train", replace(bands.train, votes=np.zeros((96, len(VOTED)), np.float32)))
+    with pytest.raises(ConfigError, match="the recipe does not use them"):
+        train(TINY, voted, tmp_path)
     (tmp_path / "bad.keras").write_bytes(b"nothing")
     with pytest.raises(DataError, match=r"teacher .*bad\.keras: cannot be loaded"):
         train(TINY.model_copy(update={"teachers": (str(tmp_path / "bad.keras"),)}), bands, tmp_path)
@@ -135,3 +138,11 @@ def test_recalibration_takes_the_statistics_of_the_training_pictures() -> None:
     assert float(norm.moving_mean[0]) == pytest.approx((images / 255).mean(), abs=1e-5)
     assert float(norm.moving_variance[0]) == pytest.approx((images / 255).var(), rel=1e-2)
     assert norm.momentum == 0.99
+
+
+def test_a_teacher_of_other_labels_is_refused(bands: Dataset, tmp_path: Path) -> None:
+    inputs = keras.Input((24, 24, 1))
+    keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(inputs))).save(tmp_path / "model.keras")
+    (tmp_path / "run.json").write_text('{"labels": ["happy", "neutral", "sad"]}')
+    with pytest.raises(DataError, match="was trained on happy, neutral, sad; the data has happy, sad, neutral"):
+        train(TINY.model_copy(update={"teachers": (str(tmp_path / "model.keras"),)}), bands, tmp_path / "run")

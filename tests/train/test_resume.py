@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 RECIPE = [
-    "--epochs", "4", "--stages", "2:1e-3", "--ema", "0.9", "--mixup", "0.3", "--erase", "0.3",
+    "--epochs", "4", "--early-stopping", "3", "--monitor", "val_loss",
+    "--stages", "2:1e-3", "--ema", "0.9", "--mixup", "0.3", "--erase", "0.3",
 ]  # fmt: skip
 
 

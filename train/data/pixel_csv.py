@@ -27,9 +27,16 @@ _USAGE = {"training": "train", "publictest": "validation", "privatetest": "test"
 
 
 def csv_columns(tree: Tree, path: str) -> tuple[str, ...]:
-    """The columns' names in lower case, from the first line of a CSV file."""
-    with tree.open_text(path) as file:
-        header: list[str] = next(csv.reader(file), [])
+    """The columns' names in lower case, from the first line of a CSV file.
+
+    Raises:
+        DataError: the file is no text.
+    """
+    try:
+        with tree.open_text(path) as file:
+            header: list[str] = next(csv.reader(file), [])
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: no UTF-8 text ({error}).") from error
     return tuple(name.strip().lower() for name in header)
 
 

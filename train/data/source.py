@@ -119,6 +119,10 @@ def _read_or_recall(
     what = [str(tree.root.resolve()), tree.stamp(), layout, str(file), str(size), str(options.problem_limit)]
     key = hashlib.sha256("\n".join([*what, *sorted(exclude)]).encode()).hexdigest()[:32]
     folder = (options.cache or default_cache()) / key
+    if exclude and file is not None:
+        raise DataError(f"{options.exclude}: names pictures in folders; {file} has rows.")
+    if exclude and not exclude.intersection(tree.paths):
+        raise DataError(f"{options.exclude}: none of its {len(exclude)} paths is in {tree.root}.")
     if cached := load_cached(folder):
         log.info("decoded pictures taken from %s", folder)
         return cached

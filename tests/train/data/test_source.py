@@ -195,6 +195,14 @@ def test_excluded_paths_are_left_out(tmp_path: Path, options: DataOptions) -> No
     (tmp_path / "exclude.txt").write_text("train/a/01.png\n")
     data = load(str(root), options.model_copy(update={"exclude": tmp_path / "exclude.txt"}), 48)
     assert data.train.names == ["train/a/00.png", "train/a/02.png"]
+    with pytest.raises(DataError, match="no such file of paths"):
+        load(str(root), options.model_copy(update={"exclude": tmp_path / "absent.txt"}), 48)
+    (tmp_path / "exclude.txt").write_text("elsewhere/a/01.png\n")
+    with pytest.raises(DataError, match="none of its 1 paths is in"):
+        load(str(root), options.model_copy(update={"exclude": tmp_path / "exclude.txt"}), 48)
+    file = write_csv(tmp_path / "fer2013.csv", ["emotion", "pixels", "Usage"], fer2013_rows())
+    with pytest.raises(DataError, match=r"names pictures in folders; fer2013\.csv has rows"):
+        load(str(file), options.model_copy(update={"exclude": tmp_path / "exclude.txt"}), 48)
 
 
 def test_duplicates_across_splits_are_reported_and_dropped(
@@ -217,6 +225,9 @@ def test_nothing_is_guessed(tmp_path: Path, options: DataOptions) -> None:
     (tmp_path / "text.txt").write_text("text")
     with pytest.raises(DataError, match="neither a folder, a CSV file nor a zip archive"):
         load(str(tmp_path / "text.txt"), options, 48)
+    (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DataError, match=r"binary\.csv: no UTF-8 text"):
+        load(str(tmp_path / "binary.csv"), options, 48)
     root = write_pictures(tmp_path / "d", {"train/a": 1, "validation/a": 1})
     file = write_csv(root / "fer2013.csv", ["emotion", "pixels", "Usage"], fer2013_rows())
     with pytest.raises(DataError, match="choose one with --format"):
