@@ -11,6 +11,7 @@ from edge_fer import __version__
 from edge_fer.camera import Capture, capture_from
 from edge_fer.config import CameraConfig, Config, MqttConfig
 from edge_fer.configfile import masked
+from edge_fer.control import Control
 from edge_fer.errors import EdgeFerError
 from edge_fer.pipeline import open_pipeline
 from edge_fer.publish.mqtt import MqttSink, VersionChoice, connect
@@ -33,6 +34,7 @@ class Assembly:
 
     Args:
         config: what to put together.
+        control: where the parts that listen, such as the live page, leave what is asked of the loop.
         output: makes a further sink, if one is wanted.
         open_capture: makes the source of frames.
 
@@ -41,9 +43,15 @@ class Assembly:
     """
 
     def __init__(
-        self, config: Config, *, output: Output | None = None, open_capture: OpenCapture = capture_from
+        self,
+        config: Config,
+        *,
+        control: Control,
+        output: Output | None = None,
+        open_capture: OpenCapture = capture_from,
     ) -> None:
         self.config = config
+        self._control = control
         self.started_at_s = time.time()
         self._output = output
         self._open_capture = open_capture
@@ -51,7 +59,7 @@ class Assembly:
         with ExitStack() as undo:
             self.pipeline = open_pipeline(config)
             self.capture = open_capture(config.camera)
-            self.page = _open_page(config)
+            self.page = _open_page(config, self._control)
             if self.page is not None:
                 undo.callback(self.page.close)
             self.mqtt = _open_mqtt(config)
@@ -92,7 +100,7 @@ class Assembly:
             if config.camera != old.camera:
                 capture = self._open_capture(config.camera)
             if config.web != old.web:
-                page = _open_page(config)
+                page = _open_page(config, self._control)
                 if page is not None:
                     undo.callback(page.close)
             if (config.mqtt, config.device) != (old.mqtt, old.device):
@@ -152,10 +160,10 @@ class Assembly:
         return Sinks(*sinks)
 
 
-def _open_page(config: Config) -> LivePage | None:
+def _open_page(config: Config, control: Control) -> LivePage | None:
     if not config.web.enabled:
         return None
-    page = LivePage(host=config.web.host, port=config.web.port)
+    page = LivePage(config.web, ask=control.ask)
     page.start()
     return page
 

@@ -149,8 +149,8 @@ class WebConfig(Section):
     """Serve the live page, camera picture included, to browsers on this machine."""
     host: Literal["127.0.0.1", "::1", "localhost"] = "127.0.0.1"
     """The page has no login yet, so it is offered to this machine only."""
-    port: Annotated[int, Field(ge=1, le=65535)] = 8080
-    """Port of the page."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    """Port of the page; 0 takes a free one, which the log names."""
 
 
 class LogConfig(Section):

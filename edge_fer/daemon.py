@@ -87,7 +87,7 @@ class Daemon:
             parts.sinks.publish(frame.time_s, readings)
             parts.pipeline.watch.lap("publish")
         parts.sinks.check()
-        self._vitals.turn(self._clock(), frame, readings)
+        self._vitals.turn(self._clock(), frame, readings, paused=self._control.paused)
 
     def _tell_camera(self, *, online: bool) -> None:
         if online == self._camera_online:
@@ -149,7 +149,7 @@ def run_daemon(config: Config, *, load: Callable[[], Config], output: Output | N
 
     previous = {number: signal.signal(number, handle) for number in SIGNALS}
     try:
-        return Daemon(Assembly(config, output=output), control=control, load=load).run()
+        return Daemon(Assembly(config, control=control, output=output), control=control, load=load).run()
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

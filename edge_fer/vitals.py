@@ -28,7 +28,7 @@ class Vitals:
         self._status_rate = _Rate(now_s)
         self._status: Status | None = None
 
-    def turn(self, now_s: float, frame: Frame | None, readings: list[Reading]) -> None:
+    def turn(self, now_s: float, frame: Frame | None, readings: list[Reading], *, paused: bool) -> None:
         """Take note of one turn of the loop, and report what is due."""
         if frame is not None:
             self._health_rate.frames += 1
@@ -39,8 +39,9 @@ class Vitals:
         if page is None:
             return
         online = self._assembly.capture.state.online
-        if self._status is None or self._status_due(now_s) or online != self._status.camera_online:
-            self._status = self._make_status(now_s)
+        told = self._status and (self._status.camera_online, self._status.paused)
+        if self._status is None or self._status_due(now_s) or told != (online, paused):
+            self._status = self._make_status(now_s, paused=paused)
         if frame is not None or not online:
             page.update(frame, readings, self._status)
 
@@ -55,7 +56,7 @@ class Vitals:
             temperature_c=temperature_c(),
         )
 
-    def _make_status(self, now_s: float) -> Status:
+    def _make_status(self, now_s: float, *, paused: bool) -> Status:
         assembly = self._assembly
         camera = assembly.capture.state
         mqtt = assembly.config.mqtt
@@ -65,6 +66,8 @@ class Vitals:
             latency_ms={stage: spent.p50_ms for stage, spent in assembly.pipeline.watch.percentiles().items()},
             camera=camera.name,
             camera_online=camera.online,
+            camera_error=camera.error,
+            paused=paused,
             broker=f"{mqtt.host}:{mqtt.port}",
             broker_online=assembly.mqtt.link.connected if assembly.mqtt is not None else None,
             model=assembly.pipeline.card.name,

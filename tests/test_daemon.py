@@ -105,8 +105,10 @@ class Stage:
         def open_capture(_settings: CameraConfig) -> Capture:
             return cast("Capture", waiting.pop(0))
 
-        self.assembly = Assembly(settings or config(), output=lambda _config: self.sink, open_capture=open_capture)
         self.control = Control()
+        self.assembly = Assembly(
+            settings or config(), control=self.control, output=lambda _config: self.sink, open_capture=open_capture
+        )
         self.daemon = Daemon(self.assembly, control=self.control, load=self.load, clock=self.clock)
 
     def ask(self, wish: Wish) -> Callable[[], None]:
@@ -270,11 +272,11 @@ def test_pause_releases_the_camera_and_resume_takes_it_again(caplog: pytest.LogC
 def test_what_is_announced_holds_no_password() -> None:
     sink = RecordingSink()
     camera = {"source": "rtsp://ada:lovelace@127.0.0.1:554/live?token=s3cret"}
-    assembly = Assembly(config(camera=camera), output=lambda _config: sink)
+    assembly = Assembly(config(camera=camera), control=Control(), output=lambda _config: sink)
     assembly.announce()
     assembly.close()
     assert sink.heard[0].camera == "rtsp://127.0.0.1:554/live"
     other = {"source": "rtsp://ada:byron@127.0.0.1:554/live?token=s3cret"}
-    again = Assembly(config(camera=other), output=lambda _config: sink)
+    again = Assembly(config(camera=other), control=Control(), output=lambda _config: sink)
     again.announce()
     assert sink.heard[-1].config_digest == sink.heard[0].config_digest

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
+from edge_fer.web.commands import Ask, command_routes
 from edge_fer.web.feed import Feed
 from edge_fer.web.guard import Guard
 
@@ -29,8 +30,8 @@ HEALTHY_S = 10.0
 """The daemon is healthy while the inference loop spoke in the last so many seconds."""
 
 
-def make_app(feed: Feed, *, hosts: Iterable[str]) -> Starlette:
-    """The ASGI application over a feed, answering to these host names only."""
+def make_app(feed: Feed, *, ask: Ask, hosts: Iterable[str]) -> Starlette:
+    """The ASGI application over a feed, answering to these host names only; `ask` takes its viewers' wishes."""
 
     async def state(_: Request) -> Response:
         return JSONResponse(feed.state(), headers=NO_STORE)
@@ -61,6 +62,7 @@ def make_app(feed: Feed, *, hosts: Iterable[str]) -> Starlette:
             Route("/api/state", state),
             Route("/api/events", events),
             Route("/picture.jpg", picture),
+            *command_routes(ask),
             *_static_routes(),
         ],
         middleware=[Middleware(Guard, hosts=hosts)],
@@ -71,6 +73,7 @@ async def _event_stream(feed: Feed) -> AsyncIterator[str]:
     yield "retry: 1000\n\n"
     async for state in feed.states():
         yield f"data: {json.dumps(state, allow_nan=False)}\n\n"
+    yield "event: stopped\ndata: {}\n\n"
 
 
 def _static_routes() -> Iterable[BaseRoute]:

@@ -30,6 +30,8 @@ class Status:
         latency_ms: time of each stage (detect, classify, …) in milliseconds, lately, in the order of the work.
         camera: what the camera is called.
         camera_online: False while it is lost.
+        camera_error: what is in its way, or last was; None if nothing ever was.
+        paused: whether the camera is released on request.
         broker: what the broker is called.
         broker_online: False while it is lost, None where publishing is off.
         model: name of the model.
@@ -41,6 +43,8 @@ class Status:
     latency_ms: Mapping[str, float]
     camera: str
     camera_online: bool
+    camera_error: str | None
+    paused: bool
     broker: str
     broker_online: bool | None
     model: str
@@ -91,14 +95,19 @@ class Feed:
         self._view: View | None = None
         self._tick = -1
         self._run = secrets.token_hex(4)  # tells a viewer that came back whether this is still the same daemon
+        self._ended = False
 
     def put(self, frame: Frame | None, readings: Sequence[Reading], status: Status) -> None:
-        """Replace what the page shows; without a frame the last picture stays, and its age with it."""
+        """Replace what the page shows; without a frame the last picture stays, and its age with it, until a pause."""
         now = self._clock()
         frame_s = now
-        if frame is None and (last := self._mailbox) is not None:
+        if frame is None and not status.paused and (last := self._mailbox) is not None:
             frame, frame_s = last.frame, last.frame_s
         self._mailbox = Snapshot(frame, frame_s, tuple(readings), status, now)
+
+    def end(self) -> None:
+        """Let every stream of states end: the page closes."""
+        self._ended = True
 
     def view(self) -> View | None:
         """The newest view; it changes at most `PICTURES_PER_S` times a second. None before the loop's first word."""
@@ -140,10 +149,10 @@ class Feed:
         }
 
     async def states(self) -> AsyncGenerator[dict[str, Any], None]:
-        """The state now, then whenever it is another, and at least every `HEARTBEAT_S`; never ends."""
+        """The state now, then whenever it is another, and at least every `HEARTBEAT_S`, until the page closes."""
         sent: View | None = None
         due_s = self._clock()
-        while True:
+        while not self._ended:
             view = self.view()
             if view is not sent or self._clock() >= due_s:
                 yield self.state()
@@ -168,7 +177,8 @@ def _status(status: Status) -> dict[str, Any]:
         "device": status.device,
         "fps": round(status.fps, 1),
         "latency_ms": {stage: round(value, 2) for stage, value in status.latency_ms.items()},
-        "camera": {"name": status.camera, "online": status.camera_online},
+        "paused": status.paused,
+        "camera": {"name": status.camera, "online": status.camera_online, "error": status.camera_error},
         "broker": {"name": status.broker, "online": status.broker_online},
         "model": status.model,
         "detector": status.detector,

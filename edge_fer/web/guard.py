@@ -8,6 +8,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+READING: Final = ("GET", "HEAD")
 SECURITY_HEADERS: Final = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -15,13 +16,13 @@ SECURITY_HEADERS: Final = {
     ),
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",  # or any site could show the camera in an <img>
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
 }
 
 
 class Guard:
-    """ASGI middleware: refuses requests to foreign host names and adds `SECURITY_HEADERS`.
+    """ASGI middleware: refuses requests to foreign host names, and from foreign sites, and adds `SECURITY_HEADERS`.
 
     A page elsewhere may let its own name point to 127.0.0.1 and so become same-origin with us (DNS rebinding); it
     cannot change the Host header that the browser then sends.
@@ -40,10 +41,20 @@ class Guard:
             await send(message)
 
         app: ASGIApp = self._app
-        if host_name(Headers(scope=scope).get("host", "")) not in self._hosts:
+        headers = Headers(scope=scope)
+        if host_name(headers.get("host", "")) not in self._hosts:
             names = ", ".join(sorted(self._hosts))
             app = PlainTextResponse(f"This page answers only to these host names: {names}.\n", status_code=421)
+        elif scope["method"] not in READING and not from_this_page(headers):
+            app = PlainTextResponse("Only this page itself may ask for that.\n", status_code=403)
         await app(scope, receive, send_guarded)
+
+
+def from_this_page(headers: Headers) -> bool:
+    """Whether a request comes from this page or from a program: other sites' browsers always name their origin."""
+    origin = headers.get("origin")
+    same = origin is None or origin.partition("://")[2].lower() == headers.get("host", "").lower()
+    return same and headers.get("sec-fetch-site", "same-origin") == "same-origin"
 
 
 def host_name(header: str) -> str | None:

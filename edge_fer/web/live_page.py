@@ -5,9 +5,11 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from edge_fer.config import WebConfig
+from edge_fer.control import Wish
 from edge_fer.errors import EdgeFerError
 from edge_fer.records import Frame, Reading
 from edge_fer.web.feed import Clock, Encoder, Feed, Status
@@ -28,15 +30,23 @@ class LivePage:
     """Serves the page between `start` and `close`.
 
     Args:
-        host: loopback name or address to listen on.
-        port: port to listen on; 0 takes a free one.
+        settings: where and what to serve.
+        ask: takes what viewers ask of the daemon, on the page's thread.
         encode: makes a frame a JPEG file, on the page's thread; the default does it with OpenCV.
         clock: monotonic seconds.
     """
 
-    def __init__(self, *, host: str, port: int, encode: Encoder | None = None, clock: Clock = time.monotonic) -> None:
-        self._host = host
-        self._port = port
+    def __init__(
+        self,
+        settings: WebConfig,
+        *,
+        ask: Callable[[Wish], None],
+        encode: Encoder | None = None,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._host = settings.host
+        self._port = settings.port
+        self._ask = ask
         self._feed = Feed(encode=encode or _encode_with_opencv, clock=clock)
         self._server: Server | None = None
         self._thread: threading.Thread | None = None
@@ -62,7 +72,7 @@ class LivePage:
             ) from None
         listener = self._listen()
         self._port = listener.getsockname()[1]
-        self._server = make_server(self._feed, hosts={*LOOPBACK_NAMES, self._host})
+        self._server = make_server(self._feed, ask=self._ask, hosts={*LOOPBACK_NAMES, self._host})
         self._thread = threading.Thread(
             target=self._serve, args=(self._server, listener), name="live-page", daemon=True
         )
@@ -86,7 +96,7 @@ class LivePage:
         self._feed.put(frame, readings, status)
 
     def close(self) -> None:
-        """Cut all viewers off and give the port back, within a second; does nothing on a page that is not served."""
+        """Say goodbye to all viewers, cut them off and give the port back, within a second; may be called twice."""
         if self._server is None or self._thread is None:
             return
         self._server.should_exit = True

@@ -1,35 +1,44 @@
 """uvicorn, set up to live in one thread of a daemon that is about something else."""
 
+import asyncio
 import socket
 from collections.abc import Iterable
 
 import uvicorn
 
 from edge_fer.web.app import make_app
-from edge_fer.web.feed import Feed
+from edge_fer.web.commands import Ask
+from edge_fer.web.feed import PICTURES_PER_S, Feed
 
 MOST_CONNECTIONS = 64
 """With so many open, requests are answered with 503."""
 
 
-class Server(uvicorn.Server):
-    """A uvicorn server that does not wait for its viewers when it stops.
+FAREWELL_S = 2 / PICTURES_PER_S
+"""Time for viewers to hear that the page closes."""
 
-    Event streams never end by themselves, and a viewer that hangs would never read the end of its own.
-    """
+
+class Server(uvicorn.Server):
+    """A uvicorn server that does not wait for long for its viewers when it stops: one that hangs would never go."""
+
+    def __init__(self, config: uvicorn.Config, feed: Feed) -> None:
+        super().__init__(config)
+        self._feed = feed
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop listening and drop every connection."""
+        """Say goodbye, stop listening and drop every connection."""
+        self._feed.end()
+        await asyncio.sleep(FAREWELL_S)
         for connection in list(self.server_state.connections):
             connection.transport.abort()
         await super().shutdown(sockets)
 
 
-def make_server(feed: Feed, *, hosts: Iterable[str]) -> Server:
+def make_server(feed: Feed, *, ask: Ask, hosts: Iterable[str]) -> Server:
     """The server over a feed; `run(sockets=[…])` serves in the calling thread until `should_exit` is set."""
     return Server(
         uvicorn.Config(
-            make_app(feed, hosts=hosts),
+            make_app(feed, ask=ask, hosts=hosts),
             loop="asyncio",
             http="h11",
             ws="none",
@@ -41,5 +50,6 @@ def make_server(feed: Feed, *, hosts: Iterable[str]) -> Server:
             server_header=False,
             limit_concurrency=MOST_CONNECTIONS,
             timeout_graceful_shutdown=1,  # for the viewer that connected at the very moment
-        )
+        ),
+        feed,
     )

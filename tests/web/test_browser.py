@@ -13,6 +13,8 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.chrome.webdriver import WebDriver
 from selenium.webdriver.support.ui import WebDriverWait
 
+from edge_fer.config import WebConfig
+from edge_fer.control import Wish
 from edge_fer.records import LABELS, Frame, Reading
 from edge_fer.web import LivePage, Status
 
@@ -24,6 +26,8 @@ STATUS = Status(
     latency_ms={"detect": 9.5, "classify": 2.5},
     camera="pattern",
     camera_online=True,
+    camera_error=None,
+    paused=False,
     broker="localhost:1883",
     broker_online=False,
     model="emotion",
@@ -66,8 +70,14 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
 
 
 @pytest.fixture
-def page() -> Iterator[LivePage]:
-    page = LivePage(host="127.0.0.1", port=0)
+def asked() -> list[Wish]:
+    """What the page's viewers asked for."""
+    return []
+
+
+@pytest.fixture
+def page(asked: list[Wish]) -> Iterator[LivePage]:
+    page = LivePage(WebConfig(port=0), ask=asked.append)
     page.start()
     yield page
     page.close()
@@ -164,7 +174,7 @@ def test_the_page_comes_back_with_the_daemon(browser: WebDriver, page: LivePage)
     show_live(browser, page, frame(60), [reading(9, "happy")])
     page.close()
     wait(browser, lambda: condition(browser) == "lost")
-    successor = LivePage(host="127.0.0.1", port=httpx.URL(page.address).port or 0)
+    successor = LivePage(WebConfig(port=httpx.URL(page.address).port or 0), ask=print)
     successor.start()
     successor.update(frame(200), [reading(1, "neutral")], STATUS)
     wait(browser, lambda: abs(browser.execute_script(PIXEL) - 200) <= 1)

@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ STATUS = Status(
     latency_ms={"detect": 9.512, "classify": 2.0},
     camera="pattern",
     camera_online=True,
+    camera_error=None,
+    paused=False,
     broker="localhost:1883",
     broker_online=None,
     model="emotion",
@@ -95,7 +98,8 @@ def test_the_state_is_what_was_put(feed: Feed, clock: Clock) -> None:
             "device": "kitchen",
             "fps": 25.0,
             "latency_ms": {"detect": 9.51, "classify": 2.0},
-            "camera": {"name": "pattern", "online": True},
+            "paused": False,
+            "camera": {"name": "pattern", "online": True, "error": None},
             "broker": {"name": "localhost:1883", "online": None},
             "model": "emotion",
             "detector": "haar",
@@ -153,11 +157,34 @@ def test_without_a_frame_the_last_picture_stays_and_ages(feed: Feed, clock: Cloc
     assert feed.silent_s() == 0.0
 
 
+def test_a_pause_forgets_the_picture(feed: Feed) -> None:
+    feed.put(frame(4), [reading()], STATUS)
+    feed.put(None, [], replace(STATUS, camera_online=False, paused=True))
+    state = feed.state()
+    assert (state["age_s"], state["size"], state["status"]["paused"]) == (None, None, True)
+    assert feed.jpeg() is None
+    feed.put(None, [], STATUS)
+    assert feed.jpeg() is None
+
+
 def test_a_status_without_any_picture_yet(feed: Feed) -> None:
     feed.put(None, [], STATUS)
     state = feed.state()
     assert (state["seq"], state["age_s"], state["size"], state["status"]["device"]) == (1, None, None, "kitchen")
     assert feed.jpeg() is None
+
+
+def test_the_states_end_with_the_page(clock: Clock, encoder: Encoder) -> None:
+    async def look() -> int:
+        feed = Feed(encode=encoder, clock=asyncio.get_running_loop().time)
+        feed.put(frame(0), [], STATUS)
+        seen = 0
+        async for _ in feed.states():
+            seen += 1
+            feed.end()
+        return seen
+
+    assert asyncio.run(look()) == 1
 
 
 def test_two_feeds_are_told_apart(encoder: Encoder, clock: Clock) -> None:
