@@ -35,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     commands = {"compare": _compare, "predict": _predict, "augment": _augment, "benchmark": _benchmark, "shard": _shard}
     command = commands[words.pop(0)] if words and words[0] in commands else _train
+    sys.path.append(str(Path.cwd()))  # a user's own net, module:function, lies where the command is started
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow tells every start of its CPU's features
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     try:

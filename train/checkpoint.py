@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pandas as pd
 from keras import ops
+from numpy.typing import NDArray
 
 from edge_fer.atomic import write_atomically
 
@@ -22,8 +23,8 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has n
     """Saves everything that the next epoch depends on, after all other callbacks had their say.
 
     That is every variable of the training model (dropout's seeds among them) and of its optimizer (step, rate,
-    moments, averaged weights), the best score so far, the history, and what the watching callbacks remember. Order and
-    views of the data depend on the epoch's number alone and need no saving.
+    moments, averaged weights), the best score so far and its weights, the history, and what the watching callbacks
+    remember. Order and views of the data depend on the epoch's number alone and need no saving.
 
     Args:
         run: the folder; receives `checkpoint.npz` and `history.csv`.
@@ -49,6 +50,8 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has n
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002  Keras' signature
         """Let the watchers remember; they have just forgotten everything."""
         self._judge.best = self._state["best"]
+        if self._judge.best is not None:
+            self._judge.best_weights = load_best(self._run)
         for watcher, memory in zip(self._watchers, self._state["watchers"], strict=False):
             vars(watcher).update(memory)
 
@@ -67,6 +70,7 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has n
         table = pd.DataFrame(self._state["history"]).to_csv(index=False)
         write_atomically(self._run / "history.csv", table.encode())
         arrays = {f"v{i}": ops.convert_to_numpy(v) for i, v in enumerate(_variables(self.model))}
+        arrays |= {f"best{i}": w for i, w in enumerate(self._judge.best_weights)}
         content = io.BytesIO()
         np.savez(content, state=np.array(json.dumps(self._state)), **arrays)
         write_atomically(self._run / _FILE, content.getvalue())
@@ -79,6 +83,12 @@ def read_state(run: Path) -> dict[str, Any] | None:
     with np.load(run / _FILE) as arrays:
         state: dict[str, Any] = json.loads(str(arrays["state"]))
     return state
+
+
+def load_best(run: Path) -> list[NDArray[np.float32]]:
+    """The weights that were best so far; `model.keras` may be an epoch ahead of the checkpoint."""
+    with np.load(run / _FILE) as arrays:
+        return [arrays[f"best{i}"] for i in range(sum(name.startswith("best") for name in arrays.files))]
 
 
 def load_variables(run: Path, model: keras.Model) -> None:

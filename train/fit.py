@@ -12,7 +12,7 @@ from edge_fer.errors import ConfigError, DataError
 
 from . import nets
 from .batches import Batches
-from .checkpoint import Checkpoint, load_variables, read_state
+from .checkpoint import Checkpoint, load_best, load_variables, read_state
 from .data.dataset import Dataset
 from .device import jit_setting, resolve_precision
 from .distribute import ALONE, Share, alone, wait_for_all
@@ -86,9 +86,7 @@ def train(
             load_variables(run, model)
             log.info("resumed after epoch %d of %d, stage %d", state["epoch"], stage.epochs, state["stage"] + 1)
         elif state["stage"]:
-            with alone():
-                best = keras.saving.load_model(run / "model.keras", compile=False).get_weights()
-            net.set_weights(best)
+            net.set_weights(load_best(run))
             log.info("stage %d: %d epochs at %g", state["stage"] + 1, stage.epochs, stage.learning_rate)
         if not state["stopped"] and state["epoch"] < stage.epochs:
             judge = Judge(

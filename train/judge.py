@@ -89,6 +89,7 @@ class Judge(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
     ) -> None:
         super().__init__()
         self.best: float | None = None
+        self.best_weights: list[NDArray[np.float32]] = []
         self._shipped, self._copy = shipped, shipped_training
         self._dataset, self._monitor, self._run = dataset, monitor, run
         self._averaged, self._seed, self._writes = averaged, seed, writes
@@ -103,7 +104,7 @@ class Judge(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
         logs["learning_rate"] = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
         value = -logs["val_loss"] if self._monitor == "val_loss" else logs[self._monitor]
         if self.best is None or value > self.best:
-            self.best = value
+            self.best, self.best_weights = value, self._shipped.get_weights()
             if self._writes:
                 save_whole(self._shipped, self._run / "model.keras")
         if self._writes:
