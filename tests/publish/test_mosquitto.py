@@ -87,7 +87,9 @@ def test_every_topic_is_seen_and_valid(
     seen: dict[str, list[Message]] = {}
     for message in subscriber.messages:
         seen.setdefault(message.topic.removeprefix("edge-fer/kitchen/"), []).append(message)
-    assert seen.keys() == {"availability", "camera/availability", "info", "emotion", "faces/1", "faces/2", "health"}
+    topics = {"availability", "camera/availability", "info", "emotion", "faces/1", "faces/2", "event", "health"}
+    assert seen.keys() == topics
+    assert [message.json["type"] for message in seen["event"]] == ["appear", "appear", "leave", "leave"]
     for topic, messages in seen.items():
         schema = Draft202012Validator(schemas.load(schemas.TOPICS["faces/+" if "faces/" in topic else topic]))
         for message in messages:
@@ -99,6 +101,7 @@ def test_every_topic_is_seen_and_valid(
         "emotion": {1},
         "faces/1": {0},
         "faces/2": {0},
+        "event": {1},
         "health": {0},
     }
     assert [message.payload for message in seen["camera/availability"]] == ["online", "offline"]
@@ -128,7 +131,7 @@ def test_a_late_subscriber_finds_the_state_but_nothing_else(
     late.wait_for("kitchen/camera/availability", "offline")
     retained = {message.topic.removeprefix("edge-fer/kitchen/") for message in late.messages if message.retained}
     assert retained == {"availability", "info", "emotion", "camera/availability"}
-    assert late.on("faces/4") == late.on("health") == []
+    assert late.on("faces/4") == late.on("health") == late.on("event") == []
 
 
 def test_a_silent_daemons_reading_expires_but_nobody_does_not(
@@ -233,7 +236,7 @@ def test_a_restarted_broker_is_told_everything_again(
 def test_a_frozen_broker_blocks_nothing_and_thaws_into_the_present(
     mosquitto: Any, open_sink: Callable[..., MqttSink], make_reading: Callable[..., Reading]
 ) -> None:
-    sink = open_sink(mosquitto, rate_hz=30)
+    sink = open_sink(mosquitto, rate_hz=30, event_max_queued=40)
     subscriber = mosquitto.subscribe("edge-fer/kitchen/emotion")
     sink.publish(0, [make_reading(emotion="sad")])
     subscriber.wait_for("emotion")
@@ -253,7 +256,7 @@ def test_a_frozen_broker_blocks_nothing_and_thaws_into_the_present(
     finally:
         mosquitto.thaw()
     assert sum(duration_s > BLOCKED_S for duration_s in durations_s) <= HICCUPS
-    assert most_queued <= 6  # the scene and five faces
+    assert most_queued <= 6 + 40  # the scene, five faces, and as many events as may wait
     wait_until(lambda: sink.link.queued == 0)
     wait_until(lambda: subscriber.messages[-1].json["seq"] == index)  # every frame was a change
     assert len(subscriber.messages) <= 12, "beyond the window, only the latest state is to be sent"
@@ -314,9 +317,14 @@ def authority(tmp_path: Path) -> Path:
 
     new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
     for name in ("ca", "other-ca"):
-        openssl("req", "-x509", *new_key, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem")
-    (tmp_path / "server.ext").write_text("subjectAltName=IP:127.0.0.1")
-    (tmp_path / "client.ext").write_text("extendedKeyUsage=clientAuth")
+        # Python 3.13 asks an authority for its key usage, and a certificate for its authority's key (RFC 5280).
+        usage = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
+        openssl(
+            "req", "-x509", *new_key, *usage, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem"
+        )
+    identified = "authorityKeyIdentifier=keyid\nsubjectKeyIdentifier=hash\n"
+    (tmp_path / "server.ext").write_text(f"{identified}subjectAltName=IP:127.0.0.1")
+    (tmp_path / "client.ext").write_text(f"{identified}extendedKeyUsage=clientAuth")
     for name in ("server", "client"):
         openssl("req", *new_key, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
         openssl(
