@@ -202,6 +202,8 @@ def _open_mqtt(config: Config) -> MqttSink | None:
         heartbeat_s=mqtt.heartbeat_s,
         rate_hz=mqtt.rate_hz,
         keepalive_s=mqtt.keepalive_s,
+        event_max_age_s=mqtt.events.max_age_s,
+        event_max_queued=mqtt.events.max_queued,
         **broker_access(mqtt),
     )
 

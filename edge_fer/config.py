@@ -114,6 +114,15 @@ class TlsConfig(Section):
         return self
 
 
+class EventsConfig(Section):
+    """What becomes of events while the broker is away."""
+
+    max_age_s: Annotated[float, Field(gt=0, le=604800)] = 3600.0
+    """An event that waited for so many seconds is given up, and counted in health."""
+    max_queued: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    """So many wait at most (some 400 bytes each); beyond it the oldest is given up, and counted."""
+
+
 class MqttConfig(Section):
     """The broker and what is sent to it."""
 
@@ -139,6 +148,7 @@ class MqttConfig(Section):
     """At most so many readings a second of each face on faces/TRACK."""
     health_s: Seconds = 30.0
     """Seconds between two health messages."""
+    events: EventsConfig = EventsConfig()
     tls: TlsConfig = TlsConfig()
 
 
@@ -146,11 +156,13 @@ class WebConfig(Section):
     """The live page."""
 
     enabled: bool = False
-    """Serve the live page, camera picture included, to browsers on this machine."""
+    """Serve the live page to browsers."""
     host: Literal["127.0.0.1", "::1", "localhost"] = "127.0.0.1"
     """The page has no login yet, so it is offered to this machine only."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     """Port of the page; 0 takes a free one, which the log names."""
+    pictures: bool = False
+    """Show the camera's picture; false shows only where faces are, as outlines on an empty stage."""
 
 
 class LogConfig(Section):

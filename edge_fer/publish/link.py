@@ -102,6 +102,7 @@ class Link:
             reconnects=max(0, self._connections - 1),
             queued=len(self._outbox),
             lost=self._outbox.lost,
+            events_lost=self._outbox.lost_vital,
         )
 
     @property

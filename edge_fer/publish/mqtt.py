@@ -1,6 +1,7 @@
 """Readings, state and health on the MQTT topics below `<base>/<device>`."""
 
 import hashlib
+import secrets
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -9,6 +10,7 @@ from typing import Final, Literal, Protocol, TypeAlias
 
 from edge_fer.publish import payloads
 from edge_fer.publish.connection import Connection
+from edge_fer.publish.events import EventPolicy
 from edge_fer.publish.link import Link
 from edge_fer.publish.outbox import Message, Outbox
 from edge_fer.publish.paho import Broker, PahoTransport, Tls
@@ -58,6 +60,7 @@ class MqttSink:
         base: str,
         heartbeat_s: float,
         rate_hz: float,
+        event_ttl_s: float,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         """Announces the device at once.
@@ -66,7 +69,8 @@ class MqttSink:
             connection: takes the messages.
             base: the device's topic, `<base>/<device>`.
             heartbeat_s: the emotion is published so often even if nothing changes.
-            rate_hz: greatest rate of messages on `emotion`, and on each face's topic.
+            rate_hz: greatest rate on `emotion`, on each face's topic, and of each face's changes on `event`.
+            event_ttl_s: after so many seconds without a broker, an event is given up.
             wall_clock: seconds since the epoch.
         """
         self._connection = connection
@@ -75,6 +79,10 @@ class MqttSink:
         self._wall_clock = wall_clock
         self._emotion = EmotionPolicy(heartbeat_s=heartbeat_s, rate_hz=rate_hz)
         self._faces = FacesPolicy(rate_hz=rate_hz)
+        self._events = EventPolicy(rate_hz=rate_hz)
+        self._event_ttl_s = event_ttl_s
+        self._run = secrets.token_hex(4)
+        self._time_s = 0.0
         self._closed = False
         connection.post(availability(base, online=True))
 
@@ -92,7 +100,8 @@ class MqttSink:
         self._post_state("camera/availability", payloads.availability(online))
 
     def publish(self, time_s: float, readings: Sequence[Reading]) -> None:
-        """On `emotion`, retained, what stands for the scene; on `faces/<track>` each face."""
+        """On `emotion`, retained, what stands for the scene; on `faces/<track>` each face; on `event` what happened."""
+        self._time_s = time_s
         scene = self._emotion.update(time_s, readings)
         if scene is not None:
             # Nobody stays true until somebody comes; a face is not to outlive a daemon that went silent.
@@ -100,6 +109,7 @@ class MqttSink:
         for face in self._faces.update(time_s, readings):
             topic = f"{self._base}/{face.topic}"
             self._connection.post(Message(topic, self._encode(face), ttl_s=_FACE_TTL_S))
+        self._tell_events(time_s, readings)
 
     def health(self, report: HealthReport) -> None:
         """On `health`."""
@@ -111,13 +121,20 @@ class MqttSink:
         self._connection.check()
 
     def close(self) -> None:
-        """Say that camera and device are offline, and disconnect; calling again does nothing."""
+        """Say that every face left, that camera and device are offline, and disconnect; again does nothing."""
         if self._closed:
             return
         self._closed = True
+        self._tell_events(self._time_s, [])
         self.camera(online=False)
         self._connection.post(availability(self._base, online=False))
         self._connection.close()
+
+    def _tell_events(self, time_s: float, readings: Sequence[Reading]) -> None:
+        for event in self._events.update(time_s, readings):
+            payload = payloads.encode(payloads.event(event, self._run, self._wall_clock()))
+            topic, ttl_s = f"{self._base}/event", self._event_ttl_s
+            self._connection.post(Message(topic, payload, qos=1, latest=False, vital=True, ttl_s=ttl_s))
 
     def _post_state(self, name: str, payload: bytes, ttl_s: float | None = None) -> None:
         self._connection.post(Message(f"{self._base}/{name}", payload, qos=1, retain=True, ttl_s=ttl_s))
@@ -147,6 +164,8 @@ def connect(
     heartbeat_s: float = 10.0,
     rate_hz: float = 5.0,
     keepalive_s: int = 30,
+    event_max_age_s: float = 3600.0,
+    event_max_queued: int = 1000,
 ) -> MqttSink:
     """A sink that connects in the background, now and whenever the broker is back.
 
@@ -162,6 +181,8 @@ def connect(
         heartbeat_s: see `MqttSink`.
         rate_hz: see `MqttSink`.
         keepalive_s: after so many seconds of silence the connection counts as lost.
+        event_max_age_s: an event that waited for the broker for so many seconds is given up.
+        event_max_queued: so many events wait at most; the oldest is given up.
 
     Raises:
         BrokerError: a TLS file cannot be used. A broker that is not there is no error.
@@ -177,10 +198,10 @@ def connect(
         tls=tls,
     )
     transport = PahoTransport(broker, will=availability(base, online=False))
-    outbox = Outbox()
+    outbox = Outbox(capacity=event_max_queued)
     link = Link(transport, outbox, address=f"{host}:{port}", versions=_VERSIONS[protocol], keepalive_s=keepalive_s)
     connection = Connection(link, transport, outbox)
-    return MqttSink(connection, base=base, heartbeat_s=heartbeat_s, rate_hz=rate_hz)
+    return MqttSink(connection, base=base, heartbeat_s=heartbeat_s, rate_hz=rate_hz, event_ttl_s=event_max_age_s)
 
 
 def try_broker(

@@ -1,13 +1,18 @@
 """What waits for the broker: bounded in number and age, whatever the broker does.
 
 A state topic needs its latest value only; anything else is kept in order until it is too old or too much.
+States go first, so that after an outage they are current at once, however many events wait behind them.
 The same box remembers what is retained, so that a broker which forgot everything is told again.
 """
 
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass
 from itertools import count
+from typing import Final
+
+_STATES: Final = 256
+"""Topics whose state may wait; beyond it the oldest state that is not retained is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +25,7 @@ class Message:
         qos: 0 or 1.
         retain: whether the broker keeps it for later subscribers.
         latest: whether a newer message on the topic makes this one worthless.
+        vital: whether its loss is counted on its own, too.
         ttl_s: seconds after which it is worthless; None: never. With MQTT 5 the broker is told too.
     """
 
@@ -28,6 +34,7 @@ class Message:
     qos: int = 0
     retain: bool = False
     latest: bool = True
+    vital: bool = False
     ttl_s: float | None = None
 
 
@@ -51,14 +58,16 @@ class Outbox:
     Every `now_s` is of one monotonic clock.
     """
 
-    def __init__(self, *, capacity: int = 256) -> None:
-        """`capacity` bounds the messages that wait; beyond it the oldest that is not retained is lost."""
+    def __init__(self, *, capacity: int = 1000) -> None:
+        """`capacity` bounds the messages that wait in order; beyond it the oldest is lost."""
         self._capacity = capacity
         self._lock = threading.Lock()
         self._places = count()
-        self._waiting: OrderedDict[str | int, Waiting] = OrderedDict()
+        self._states: OrderedDict[str, Waiting] = OrderedDict()
+        self._in_order: deque[Waiting] = deque()
         self._retained: dict[str, Waiting] = {}
         self._lost = 0
+        self._lost_vital = 0
 
     @property
     def lost(self) -> int:
@@ -66,27 +75,36 @@ class Outbox:
         with self._lock:
             return self._lost
 
+    @property
+    def lost_vital(self) -> int:
+        """Those of them that were vital."""
+        with self._lock:
+            return self._lost_vital
+
     def __len__(self) -> int:
         with self._lock:
-            return len(self._waiting)
+            return len(self._states) + len(self._in_order)
 
     def put(self, message: Message, now_s: float) -> None:
         """Add a message; a state keeps the place in the queue of the value that it replaces."""
         with self._lock:
-            replaced = self._waiting.get(message.topic) if message.latest else None
+            replaced = self._states.get(message.topic) if message.latest else None
             waiting = Waiting(message, now_s, replaced.place if replaced else next(self._places))
-            self._waiting[_key(waiting)] = waiting
-            if message.retain:
-                self._retained[message.topic] = waiting
-            self._drop_stale(now_s)
-            if len(self._waiting) > self._capacity:
-                self._drop_oldest()
+            if message.latest:
+                self._states[message.topic] = waiting
+                if message.retain:
+                    self._retained[message.topic] = waiting
+            else:
+                self._in_order.append(waiting)
+            self._shrink(now_s)
 
     def take(self, now_s: float) -> Waiting | None:
         """The next message that is still worth sending."""
         with self._lock:
-            self._drop_stale(now_s)
-            return self._waiting.popitem(last=False)[1] if self._waiting else None
+            self._shrink(now_s)
+            if self._states:
+                return self._states.popitem(last=False)[1]
+            return self._in_order.popleft() if self._in_order else None
 
     def give_back(self, unsent: list[Waiting], now_s: float) -> None:
         """After a lost connection: queue again what went out unconfirmed, and every retained state.
@@ -95,32 +113,33 @@ class Outbox:
         """
         with self._lock:
             self._forget_stale(now_s)
-            merged = {_key(waiting): waiting for waiting in (*unsent, *self._retained.values())}
-            merged.update(self._waiting)
-            self._waiting = OrderedDict(sorted(merged.items(), key=lambda item: item[1].place))
-            self._drop_stale(now_s)
-            while len(self._waiting) > self._capacity:
-                self._drop_oldest()
+            states = [waiting for waiting in unsent if waiting.message.latest]
+            merged = {waiting.message.topic: waiting for waiting in (*states, *self._retained.values())}
+            merged.update(self._states)
+            self._states = OrderedDict(sorted(merged.items(), key=lambda item: item[1].place))
+            in_order = [waiting for waiting in unsent if not waiting.message.latest]
+            self._in_order.extendleft(sorted(in_order, key=lambda waiting: waiting.place, reverse=True))
+            self._shrink(now_s)
 
-    def _drop_stale(self, now_s: float) -> None:
-        stale = [key for key, waiting in self._waiting.items() if _is_stale(waiting, now_s)]
-        for key in stale:
-            del self._waiting[key]
-        self._lost += len(stale)
+    def _shrink(self, now_s: float) -> None:
+        """Drop what is too old or too much."""
+        for topic in [topic for topic, waiting in self._states.items() if _is_stale(waiting, now_s)]:
+            self._lose(self._states.pop(topic))
+        while len(self._states) > _STATES:
+            oldest = next((topic for topic, waiting in self._states.items() if not waiting.message.retain), None)
+            if oldest is None:
+                break
+            self._lose(self._states.pop(oldest))
+        while self._in_order and (len(self._in_order) > self._capacity or _is_stale(self._in_order[0], now_s)):
+            self._lose(self._in_order.popleft())
+
+    def _lose(self, waiting: Waiting) -> None:
+        self._lost += 1
+        self._lost_vital += waiting.message.vital
 
     def _forget_stale(self, now_s: float) -> None:
         for topic in [topic for topic, waiting in self._retained.items() if _is_stale(waiting, now_s)]:
             del self._retained[topic]
-
-    def _drop_oldest(self) -> None:
-        oldest = next((key for key, waiting in self._waiting.items() if not waiting.message.retain), None)
-        if oldest is not None:
-            del self._waiting[oldest]
-            self._lost += 1
-
-
-def _key(waiting: Waiting) -> str | int:
-    return waiting.message.topic if waiting.message.latest else waiting.place
 
 
 def _is_stale(waiting: Waiting, now_s: float) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any, Final
 
+from edge_fer.publish.events import FaceEvent
 from edge_fer.publish.reports import HealthReport, Info, LinkStats
 from edge_fer.records import Reading
 
@@ -72,6 +73,33 @@ def nobody(seq: int, wall_s: float) -> dict[str, Any]:
     }
 
 
+def event(told: FaceEvent, run: str, wall_s: float) -> dict[str, Any]:
+    """What happened to a face.
+
+    Args:
+        told: the event.
+        run: names the run that its number belongs to.
+        wall_s: now, seconds since the epoch.
+    """
+    before, after, summary = told.before, told.after, told.summary
+    return {
+        "time": timestamp(wall_s),
+        "run": run,
+        "seq": told.seq,
+        "type": told.kind.value,
+        "track": told.track,
+        "before": before
+        and {
+            "emotion": before.emotion,
+            "for_s": round(before.for_s, 2),
+            "peak_confidence": round(before.peak_confidence, 3),
+        },
+        "after": after and {"emotion": after.emotion, "confidence": round(after.confidence, 3)},
+        "visible_s": round(told.visible_s, 2),
+        "summary": None if summary is None else {emotion: round(spent_s, 2) for emotion, spent_s in summary.items()},
+    }
+
+
 def info(report: Info) -> dict[str, Any]:
     """What runs here, without a secret."""
     return {
@@ -102,6 +130,7 @@ def health(report: HealthReport, link: LinkStats, wall_s: float) -> dict[str, An
         "broker_reconnects": link.reconnects,
         "outbox_queued": link.queued,
         "outbox_lost": link.lost,
+        "events_lost": link.events_lost,
         "rss_mb": round(report.rss_mb, 1),
         "temperature_c": None if report.temperature_c is None else round(report.temperature_c, 1),
         "throttled": report.throttled,

@@ -65,6 +65,7 @@ class LinkStats:
         queued: messages that wait for the broker.
         lost: messages that were dropped unsent since the start, too old or too many. A state that a newer one
             replaced is not lost.
+        events_lost: events among them.
     """
 
     connected: bool
@@ -72,3 +73,4 @@ class LinkStats:
     reconnects: int
     queued: int
     lost: int
+    events_lost: int

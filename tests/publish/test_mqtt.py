@@ -24,7 +24,7 @@ class FakePost:
 
     @property
     def stats(self) -> LinkStats:
-        return LinkStats(connected=True, protocol="5", reconnects=0, queued=1, lost=2)
+        return LinkStats(connected=True, protocol="5", reconnects=0, queued=1, lost=2, events_lost=1)
 
     def post(self, message: Message) -> None:
         assert not self.closed
@@ -48,7 +48,9 @@ def post() -> FakePost:
 
 @pytest.fixture
 def sink(post: FakePost) -> MqttSink:
-    return MqttSink(post, base="edge-fer/kitchen", heartbeat_s=10, rate_hz=5, wall_clock=lambda: 1769860800.123)
+    return MqttSink(
+        post, base="edge-fer/kitchen", heartbeat_s=10, rate_hz=5, event_ttl_s=60, wall_clock=lambda: 1769860800.123
+    )
 
 
 def decode(message: Message) -> Any:
@@ -76,7 +78,7 @@ def test_a_frame_makes_the_state_of_the_scene_and_a_reading_per_face(
 ) -> None:
     post.take()
     sink.publish(0.0, [make_reading(3, width=0.1), make_reading(7, "sad", width=0.3)])
-    emotion, *faces = post.take()
+    emotion, *faces = [message for message in post.take() if not message.topic.endswith("/event")]
     assert (emotion.topic, emotion.qos, emotion.retain, emotion.ttl_s) == ("edge-fer/kitchen/emotion", 1, True, 30)
     assert (decode(emotion)["track"], decode(emotion)["emotion"], decode(emotion)["seq"]) == (7, "sad", 1)
     assert [face.topic for face in faces] == ["edge-fer/kitchen/faces/3", "edge-fer/kitchen/faces/7"]
@@ -99,7 +101,37 @@ def test_health_is_not_retained(sink: MqttSink, post: FakePost, report: HealthRe
     sink.health(report)
     (message,) = post.take()
     assert (message.topic, message.qos, message.retain) == ("edge-fer/kitchen/health", 0, False)
-    assert decode(message)["outbox_lost"] == 2
+    assert (decode(message)["outbox_lost"], decode(message)["events_lost"]) == (2, 1)
+
+
+def test_what_happens_to_a_face_is_an_event_that_waits_its_turn(
+    sink: MqttSink, post: FakePost, make_reading: Callable[..., Reading]
+) -> None:
+    def events() -> list[Message]:
+        return [message for message in post.take() if message.topic == "edge-fer/kitchen/event"]
+
+    sink.publish(0.0, [make_reading(3, "sad", confidence=0.6)])
+    sink.publish(1.0, [make_reading(3, "happy", confidence=0.8)])
+    appear, change = events()
+    assert (change.qos, change.retain, change.latest, change.vital, change.ttl_s) == (1, False, False, True, 60)
+    assert (decode(appear)["type"], decode(appear)["seq"]) == ("appear", 1)
+    assert decode(change) == {
+        "time": "2026-01-31T12:00:00.123Z",
+        "run": decode(appear)["run"],
+        "seq": 2,
+        "type": "change",
+        "track": 3,
+        "before": {"emotion": "sad", "for_s": 1.0, "peak_confidence": 0.6},
+        "after": {"emotion": "happy", "confidence": 0.8},
+        "visible_s": 1.0,
+        "summary": None,
+    }
+    sink.publish(1.5, [make_reading(3, "happy", confidence=0.8)])
+    sink.close()  # who is in view is not seen any more
+    (leave,) = events()
+    told = decode(leave)
+    assert (told["type"], told["seq"], told["after"]) == ("leave", 3, None)
+    assert (told["visible_s"], told["summary"]) == (1.5, {"sad": 1.0, "happy": 0.5})
 
 
 def test_closing_says_offline_before_it_leaves(sink: MqttSink, post: FakePost) -> None:

@@ -4,7 +4,7 @@ from edge_fer.publish.outbox import Message, Outbox
 
 
 def event(name: str, ttl_s: float | None = None) -> Message:
-    return Message("event", name.encode(), qos=1, latest=False, ttl_s=ttl_s)
+    return Message("event", name.encode(), qos=1, latest=False, vital=True, ttl_s=ttl_s)
 
 
 def state(topic: str, value: str, ttl_s: float | None = None) -> Message:
@@ -36,13 +36,30 @@ def test_events_keep_their_order() -> None:
     assert drain(outbox) == ["1", "2", "3"]
 
 
-def test_the_oldest_is_lost_when_full_but_never_what_is_retained() -> None:
-    outbox = Outbox(capacity=3)
+def test_the_oldest_event_is_lost_when_full_but_no_state() -> None:
+    outbox = Outbox(capacity=2)
     outbox.put(state("a", "a"), 0)
     for name in ("1", "2", "3", "4"):
         outbox.put(event(name), 0)
-    assert outbox.lost == 2
+    assert (outbox.lost, outbox.lost_vital) == (2, 2)
     assert drain(outbox) == ["a", "3", "4"]
+
+
+def test_states_on_too_many_topics_are_lost_oldest_first_but_never_what_is_retained() -> None:
+    outbox = Outbox()
+    outbox.put(state("a", "a"), 0)
+    for track in range(300):
+        outbox.put(Message(f"faces/{track}", str(track).encode()), 0)
+    assert (len(outbox), outbox.lost, outbox.lost_vital) == (256, 45, 0)
+    assert drain(outbox)[:2] == ["a", "45"]
+
+
+def test_after_an_outage_the_state_does_not_wait_for_the_events() -> None:
+    outbox = Outbox()
+    outbox.put(event("1"), 0)
+    outbox.put(event("2"), 1)
+    outbox.put(state("emotion", "happy"), 2)
+    assert drain(outbox, 3) == ["happy", "1", "2"]
 
 
 def test_what_is_too_old_is_lost() -> None:
@@ -51,7 +68,7 @@ def test_what_is_too_old_is_lost() -> None:
     outbox.put(event("young", ttl_s=10), 5)
     outbox.put(event("eternal"), 0)
     assert drain(outbox, 10.0) == ["young", "eternal"]
-    assert outbox.lost == 1
+    assert (outbox.lost, outbox.lost_vital) == (1, 1)
 
 
 def test_remaining_time_is_told() -> None:
@@ -74,8 +91,8 @@ def test_after_a_lost_connection_state_and_the_unconfirmed_come_again_in_order()
     sent = [waiting for _ in range(4) if (waiting := outbox.take(0)) is not None]
     outbox.put(event("3"), 1)
     outbox.put(state("b", "b2"), 1)
-    outbox.give_back([sent[1], sent[3]], 2)  # a1 and b1 are confirmed, yet a restarted broker has lost them
-    assert drain(outbox) == ["a1", "1", "2", "3", "b2"]
+    outbox.give_back([sent[3], sent[2]], 2)  # a1 and b1 are confirmed, yet a restarted broker has lost them
+    assert drain(outbox) == ["a1", "b2", "1", "2", "3"]
 
 
 def test_an_unconfirmed_state_does_not_undo_a_newer_one() -> None:
@@ -115,10 +132,13 @@ def test_an_hour_without_a_broker_costs_no_memory() -> None:
     outbox = Outbox(capacity=64)
     for index in range(30 * 3600):
         now_s = index / 30
+        if index % 30 == 0:
+            outbox.put(event(str(index), ttl_s=600), now_s)
         outbox.put(state("emotion", "happy", ttl_s=30), now_s)
         outbox.put(Message(f"faces/{index // 300}", b"{}", ttl_s=2), now_s)
-        assert len(outbox) <= 3
-    assert outbox.lost == 359  # of each former face one reading had waited
+        assert len(outbox) <= 3 + 64
+    assert outbox.lost - outbox.lost_vital == 359  # of each former face one reading had waited
+    assert outbox.lost_vital == 3600 - 64
 
 
 def test_two_threads_lose_nothing() -> None:

@@ -11,7 +11,7 @@ from edge_fer.publish.reports import HealthReport, Info, LinkStats
 from edge_fer.records import LABELS, UNCERTAIN, Reading
 
 WALL_S = 1769860800.123
-LINK = LinkStats(connected=True, protocol="5", reconnects=2, queued=3, lost=4)
+LINK = LinkStats(connected=True, protocol="5", reconnects=2, queued=3, lost=4, events_lost=2)
 
 
 def validate(schema: str, payload: bytes) -> Any:
@@ -82,6 +82,7 @@ def test_health_joins_the_daemons_figures_and_the_links(report: HealthReport) ->
         "broker_reconnects": 2,
         "outbox_queued": 3,
         "outbox_lost": 4,
+        "events_lost": 2,
         "rss_mb": 91.4,
         "temperature_c": 54.2,
         "throttled": None,

@@ -10,6 +10,7 @@ TOPICS: Final = {
     "info": "info",
     "emotion": "reading",
     "faces/+": "reading",
+    "event": "event",
     "health": "health",
 }
 """The schema's name for each topic below `<base>/<device>`, as an MQTT topic filter.
