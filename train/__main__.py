@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,6 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EdgeFerError as error:
         print(f"edge-fer-train: {error}", file=sys.stderr)  # noqa: T201
         return error.exit_code
+    except KeyboardInterrupt:
+        print("\nedge-fer-train: stopped; the same command goes on where it was", file=sys.stderr)  # noqa: T201
+        return 128 + signal.SIGINT
     return 0
 
 

@@ -161,5 +161,5 @@ def _draw(table: pd.DataFrame, path: Path) -> None:
         axes.bar_label(bars, labels, padding=3, fontsize=8)
         axes.set_title(title, fontsize=10)
         axes.margins(x=0.25)
-        axes.invert_yaxis()
+    axes.invert_yaxis()  # shared by all
     figure.savefig(path, dpi=120)

@@ -35,10 +35,10 @@ def predict(net: keras.Model, images: Images, batch_size: int = 512) -> NDArray[
 
 
 def recalibrate(net: keras.Model, images: Images, seed: int, batch_size: int = 256, batches: int = 10) -> None:
-    """Set every BatchNorm's moving statistics to their mean over training pictures under the present weights.
+    """Set every trained BatchNorm's moving statistics to their mean over training pictures under the present weights.
 
     Averaged weights never saw the statistics that were gathered along the way (Izmailov et al., "Averaging Weights
-    Leads to Wider Optima and Better Generalization", 2018).
+    Leads to Wider Optima and Better Generalization", 2018), and in a short training those lag far behind.
 
     Args:
         net: changed in place.
@@ -47,7 +47,9 @@ def recalibrate(net: keras.Model, images: Images, seed: int, batch_size: int = 2
         batch_size: pictures per forward pass.
         batches: forward passes at most.
     """
-    norms = [layer for layer in net.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    norms = [n for n in net.layers if isinstance(n, keras.layers.BatchNormalization) and n.trainable]
+    if not norms:
+        return
     momenta = [layer.momentum for layer in norms]
     order = np.random.default_rng(seed).permutation(len(images))[: batch_size * batches]
     for k, chosen in enumerate(np.array_split(order, max(1, len(order) // batch_size))):
@@ -121,8 +123,7 @@ class Judge(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
         with alone():
             for variable, value in zip(self._copy.variables, current, strict=True):
                 variable.assign(value)
-            if self._averaged:
-                recalibrate(self._shipped, self._dataset.train.images, self._seed)
+            recalibrate(self._shipped, self._dataset.train.images, self._seed)
 
 
 def save_whole(net: keras.Model, path: Path) -> None:

@@ -138,6 +138,9 @@ def test_recalibration_takes_the_statistics_of_the_training_pictures() -> None:
     assert float(norm.moving_mean[0]) == pytest.approx((images / 255).mean(), abs=1e-5)
     assert float(norm.moving_variance[0]) == pytest.approx((images / 255).var(), rel=1e-2)
     assert norm.momentum == 0.99
+    norm.trainable = False
+    recalibrate(net, images[:8] // 2, seed=0, batch_size=8)
+    assert float(norm.moving_mean[0]) == pytest.approx((images / 255).mean(), abs=1e-5)
 
 
 def test_a_teacher_of_other_labels_is_refused(bands: Dataset, tmp_path: Path) -> None:
