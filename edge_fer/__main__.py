@@ -111,9 +111,13 @@ def _run(args: argparse.Namespace) -> int:
     def json_lines(config: "Config") -> StdoutSink:
         return StdoutSink(stream=sys.stdout, rate_hz=config.mqtt.rate_hz)
 
+    def load_again() -> "Config":
+        config = load_config(args.config)
+        logging.getLogger().setLevel(config.log.level.upper())
+        return config
+
     config = _load(args)
-    clean = run_daemon(config, load=lambda: load_config(args.config), output=json_lines if args.stdout else None)
-    return _ended(clean=clean)
+    return _ended(clean=run_daemon(config, load=load_again, output=json_lines if args.stdout else None))
 
 
 def _demo(_args: argparse.Namespace) -> int:

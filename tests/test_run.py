@@ -210,13 +210,14 @@ def test_sighup_takes_over_a_good_configuration_and_refuses_a_bad_one(run: Run, 
     process.signal(signal.SIGHUP)
     process.wait_for_log("The configuration was not reloaded, the old one stays: ")
     assert f"{process.path}:" in process.log.read_text()
-    process.configure(device="kitchen", camera={"source": "pattern"}, mqtt=mqtt(mosquitto))
+    process.configure(device="kitchen", camera={"source": "pattern"}, mqtt=mqtt(mosquitto), log={"level": "error"})
     process.signal(signal.SIGHUP)
     listener.wait_for("kitchen/availability", "online")
     listener.wait_for("test/availability", "offline")
     listener.wait_for("kitchen/emotion")
     process.signal(signal.SIGTERM)
     assert process.wait() == 0
+    assert "The configuration was reloaded" not in process.log.read_text()  # the new level holds at once
 
 
 def test_stdout_has_the_readings_as_json_lines(tmp_path: Path) -> None:
