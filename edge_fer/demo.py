@@ -90,6 +90,6 @@ def _choose_page(say: Say) -> WebConfig:
     for port in PAGE_PORTS:
         if not is_broker_listening(LOCAL, port, timeout_s=1.0):
             say("page", f"http://{LOCAL}:{port}/")
-            return WebConfig(enabled=True, host=LOCAL, port=port)
+            return WebConfig(enabled=True, host=LOCAL, port=port, pictures=True)
     say("page", f"none: ports {PAGE_PORTS.start} to {PAGE_PORTS.stop - 1} are all taken")
     return WebConfig()

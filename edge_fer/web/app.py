@@ -11,7 +11,7 @@ from typing import Final
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from edge_fer.web.commands import Ask, command_routes
@@ -40,6 +40,8 @@ def make_app(feed: Feed, *, ask: Ask, hosts: Iterable[str]) -> Starlette:
         return StreamingResponse(_event_stream(feed), media_type="text/event-stream", headers=NO_STORE)
 
     async def picture(_: Request) -> Response:
+        if not feed.shows_pictures:
+            return PlainTextResponse("Pictures are off: web.pictures is false.\n", status_code=404, headers=NO_STORE)
         newest = feed.jpeg()
         if newest is None:
             return Response(status_code=204, headers=NO_STORE)

@@ -53,10 +53,14 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What the loop said last, at `told_s`, with a picture that came at `frame_s`; both in the feed's clock."""
+    """What the loop said last, at `told_s`, of what was seen at `seen_s`; both in the feed's clock.
+
+    `size` is width and height in pixels; `frame` is None where nothing was seen, and where pictures are not shown.
+    """
 
     frame: Frame | None
-    frame_s: float
+    size: tuple[int, int] | None
+    seen_s: float
     readings: tuple[Reading, ...]
     status: Status
     told_s: float
@@ -85,9 +89,14 @@ class View:
 
 
 class Feed:
-    """The mailbox and the views made of it: `put` is for the inference loop, everything else for the page's thread."""
+    """The mailbox and the views made of it: `put` is for the inference loop, everything else for the page's thread.
 
-    def __init__(self, *, encode: Encoder, clock: Clock) -> None:
+    Args:
+        encode: makes a frame a JPEG; None keeps every picture out of here.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, *, encode: Encoder | None, clock: Clock) -> None:
         self._encode = encode
         self._clock = clock
         self._period_s = 1 / PICTURES_PER_S
@@ -97,13 +106,21 @@ class Feed:
         self._run = secrets.token_hex(4)  # tells a viewer that came back whether this is still the same daemon
         self._ended = False
 
+    @property
+    def shows_pictures(self) -> bool:
+        """Whether there is ever a picture in here."""
+        return self._encode is not None
+
     def put(self, frame: Frame | None, readings: Sequence[Reading], status: Status) -> None:
         """Replace what the page shows; without a frame the last picture stays, and its age with it, until a pause."""
         now = self._clock()
-        frame_s = now
-        if frame is None and not status.paused and (last := self._mailbox) is not None:
-            frame, frame_s = last.frame, last.frame_s
-        self._mailbox = Snapshot(frame, frame_s, tuple(readings), status, now)
+        shown, size, seen_s = None, None, now
+        if frame is not None:
+            shown = frame if self._encode else None
+            size = frame.pixels.shape[1], frame.pixels.shape[0]
+        elif not status.paused and (last := self._mailbox) is not None:
+            shown, size, seen_s = last.frame, last.size, last.seen_s
+        self._mailbox = Snapshot(shown, size, seen_s, tuple(readings), status, now)
 
     def end(self) -> None:
         """Let every stream of states end: the page closes."""
@@ -124,7 +141,7 @@ class Feed:
     def jpeg(self) -> tuple[int, bytes] | None:
         """The newest view's number and picture; None while there is no picture."""
         view = self.view()
-        jpeg = view.jpeg(self._encode) if view else None
+        jpeg = view.jpeg(self._encode) if view and self._encode else None
         return (view.seq, jpeg) if view and jpeg is not None else None
 
     def silent_s(self) -> float | None:
@@ -133,17 +150,17 @@ class Feed:
         return None if snapshot is None else self._clock() - snapshot.told_s
 
     def state(self) -> dict[str, Any]:
-        """The newest view as JSON values; `age_s` says how old its picture is by now."""
+        """The newest view as JSON values; `age_s` says how old what it shows is by now."""
         view = self.view()
+        always = {"run": self._run, "pictures": self.shows_pictures}
         if view is None:
-            return {"run": self._run, "seq": 0, "age_s": None, "size": None, "faces": [], "status": None}
+            return {**always, "seq": 0, "age_s": None, "size": None, "faces": [], "status": None}
         snapshot = view.snapshot
-        frame = snapshot.frame
         return {
-            "run": self._run,
+            **always,
             "seq": view.seq,
-            "age_s": None if frame is None else round(self._clock() - snapshot.frame_s, 3),
-            "size": None if frame is None else [frame.pixels.shape[1], frame.pixels.shape[0]],
+            "age_s": None if snapshot.size is None else round(self._clock() - snapshot.seen_s, 3),
+            "size": None if snapshot.size is None else list(snapshot.size),
             "faces": [_face(reading) for reading in snapshot.readings],
             "status": _status(snapshot.status),
         }

@@ -26,13 +26,20 @@ class PageError(EdgeFerError):
     """The live page cannot be served."""
 
 
+def _encode_with_opencv(frame: Frame) -> bytes:
+    from edge_fer.web.jpeg import encode_jpeg  # noqa: PLC0415 - OpenCV is slow to import
+
+    return encode_jpeg(frame)
+
+
 class LivePage:
     """Serves the page between `start` and `close`.
 
     Args:
         settings: where and what to serve.
         ask: takes what viewers ask of the daemon, on the page's thread.
-        encode: makes a frame a JPEG file, on the page's thread; the default does it with OpenCV.
+        encode: makes a frame a JPEG file, on the page's thread, if the settings allow pictures at all; the default
+            does it with OpenCV.
         clock: monotonic seconds.
     """
 
@@ -41,13 +48,13 @@ class LivePage:
         settings: WebConfig,
         *,
         ask: Callable[[Wish], None],
-        encode: Encoder | None = None,
+        encode: Encoder = _encode_with_opencv,
         clock: Clock = time.monotonic,
     ) -> None:
         self._host = settings.host
         self._port = settings.port
         self._ask = ask
-        self._feed = Feed(encode=encode or _encode_with_opencv, clock=clock)
+        self._feed = Feed(encode=encode if settings.pictures else None, clock=clock)
         self._server: Server | None = None
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None
@@ -124,9 +131,3 @@ class LivePage:
         except BaseException as error:
             self._failure = error
             raise
-
-
-def _encode_with_opencv(frame: Frame) -> bytes:
-    from edge_fer.web.jpeg import encode_jpeg  # noqa: PLC0415 - OpenCV is slow to import
-
-    return encode_jpeg(frame)

@@ -11,6 +11,8 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.chrome.webdriver import WebDriver
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from edge_fer.config import WebConfig
@@ -77,7 +79,7 @@ def asked() -> list[Wish]:
 
 @pytest.fixture
 def page(asked: list[Wish]) -> Iterator[LivePage]:
-    page = LivePage(WebConfig(port=0), ask=asked.append)
+    page = LivePage(WebConfig(port=0, pictures=True), ask=asked.append)
     page.start()
     yield page
     page.close()
@@ -165,16 +167,17 @@ def test_the_page_follows_the_daemon(browser: WebDriver, page: LivePage) -> None
     assert text(browser, "#condition") == "No new picture"
     wait(browser, lambda: float(text(browser, "#age").removeprefix("last picture ").split()[0]) >= 3)
 
-    page.update(None, [], replace(STATUS, camera_online=False))
+    page.update(None, [], replace(STATUS, camera_online=False, camera_error="the cable is out"))
     wait(browser, lambda: condition(browser) == "camera")
+    assert text(browser, "#hint") == "the cable is out"
 
 
 def test_the_page_comes_back_with_the_daemon(browser: WebDriver, page: LivePage) -> None:
     browser.get(page.address)
     show_live(browser, page, frame(60), [reading(9, "happy")])
     page.close()
-    wait(browser, lambda: condition(browser) == "lost")
-    successor = LivePage(WebConfig(port=httpx.URL(page.address).port or 0), ask=print)
+    wait(browser, lambda: condition(browser) == "stopped")
+    successor = LivePage(WebConfig(port=httpx.URL(page.address).port or 0, pictures=True), ask=print)
     successor.start()
     successor.update(frame(200), [reading(1, "neutral")], STATUS)
     wait(browser, lambda: abs(browser.execute_script(PIXEL) - 200) <= 1)
@@ -194,3 +197,79 @@ def test_the_page_fits_every_width(browser: WebDriver, page: LivePage, width_px:
         "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
     )
     assert overflow == 0
+
+
+PAUSED = replace(STATUS, camera_online=False, paused=True)
+FOCUSED = "return document.activeElement.textContent"
+
+
+def press(browser: WebDriver, key: str) -> None:
+    ActionChains(browser).send_keys(key).perform()
+
+
+def tab_to(browser: WebDriver, name: str) -> None:
+    """Moves the focus by keyboard alone."""
+    for _ in range(20):
+        if browser.execute_script(FOCUSED) == name:
+            return
+        press(browser, Keys.TAB)
+    pytest.fail(f"{name} is not reached with the tab key")
+
+
+def test_pause_and_resume_by_keyboard(browser: WebDriver, page: LivePage, asked: list[Wish]) -> None:
+    browser.get(page.address)
+    show_live(browser, page, frame(60), [reading(1, "happy")])
+    tab_to(browser, "Pause")
+    press(browser, Keys.ENTER)
+    wait(browser, lambda: asked == [Wish.PAUSE])
+    page.update(None, [], PAUSED)
+    wait(browser, lambda: condition(browser) == "paused")
+    assert text(browser, "#condition") == "Paused"
+    assert browser.execute_script("return document.querySelector('#picture').width") == 4
+    tab_to(browser, "Resume")
+    press(browser, Keys.SPACE)
+    wait(browser, lambda: asked == [Wish.PAUSE, Wish.RESUME])
+    page.update(None, [], replace(STATUS, camera_online=False))
+    wait(browser, lambda: condition(browser) == "opening")
+    show_live(browser, page, frame(60), [])
+    assert text(browser, ".control") == "Pause"
+
+
+def test_a_pause_from_elsewhere_is_shown(browser: WebDriver, page: LivePage) -> None:
+    page.update(None, [], PAUSED)
+    browser.get(page.address)
+    wait(browser, lambda: condition(browser) == "paused")
+    assert text(browser, ".control") == "Resume"
+
+
+def test_stop_asks_first_and_says_how_to_come_back(browser: WebDriver, page: LivePage, asked: list[Wish]) -> None:
+    browser.get(page.address)
+    show_live(browser, page, frame(60), [])
+    tab_to(browser, "Stop…")
+    press(browser, Keys.ENTER)
+    assert browser.execute_script(FOCUSED) == "Keep running"
+    press(browser, Keys.ENTER)
+    assert browser.execute_script("return document.querySelector('dialog').open") is False
+    press(browser, Keys.ENTER)  # the focus came back to the button
+    tab_to(browser, "Stop")
+    assert asked == []
+    press(browser, Keys.ENTER)
+    wait(browser, lambda: asked == [Wish.STOP])
+    page.close()
+    wait(browser, lambda: condition(browser) == "stopped")
+    assert "systemctl start edge-fer" in text(browser, "#hint")
+    assert browser.execute_script("return [...document.querySelectorAll('#controls button')].every((b) => b.disabled)")
+
+
+def test_with_pictures_off_only_outlines_are_shown(browser: WebDriver) -> None:
+    page = LivePage(WebConfig(port=0), ask=print)
+    page.start()
+    page.update(frame(60), [reading(3, "sad")], STATUS)
+    browser.get(page.address)
+    show_live(browser, page, frame(60), [reading(3, "sad")])
+    wait(browser, lambda: text(browser, ".box") == "#3Sad88%")
+    shown = "return ['#privacy', 'a.control'].map((one) => document.querySelector(one).checkVisibility())"
+    assert browser.execute_script(shown) == [True, False]
+    asked_for = "return performance.getEntriesByType('resource').map((one) => new URL(one.name).pathname)"
+    assert "/picture.jpg" not in browser.execute_script(asked_for)
+    page.close()

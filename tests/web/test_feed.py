@@ -70,7 +70,7 @@ def feed(clock: Clock, encoder: Encoder) -> Feed:
 def test_before_the_first_word_there_is_nothing(feed: Feed) -> None:
     state = feed.state()
     assert len(state.pop("run")) == 8
-    assert state == {"seq": 0, "age_s": None, "size": None, "faces": [], "status": None}
+    assert state == {"pictures": True, "seq": 0, "age_s": None, "size": None, "faces": [], "status": None}
     assert feed.jpeg() is None
     assert feed.silent_s() is None
 
@@ -81,6 +81,7 @@ def test_the_state_is_what_was_put(feed: Feed, clock: Clock) -> None:
     state = feed.state()
     del state["run"]
     assert state == {
+        "pictures": True,
         "seq": 1,
         "age_s": 0.25,
         "size": [64, 48],

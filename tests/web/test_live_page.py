@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.resources import files
@@ -81,7 +82,7 @@ def live_page(
     encoder: Encoder, *, ask: Ask = lambda _wish: None, clock: Callable[[], float] = time.monotonic, **settings: Any
 ) -> LivePage:
     """A page on a free port, unless the settings say otherwise."""
-    web = WebConfig(**({"port": 0} | settings))
+    web = WebConfig(**({"port": 0, "pictures": True} | settings))
     return LivePage(web, ask=ask, encode=encoder, clock=clock)
 
 
@@ -297,6 +298,22 @@ def test_nothing_is_encoded_when_nobody_looks(client: httpx.Client, page: LivePa
     for index in range(1000):
         page.update(frame(index), [reading(1)], STATUS)
     assert client.get("/api/state").json()["size"] == [64, 48]
+    assert encoder.encoded == []
+
+
+def test_with_pictures_off_none_is_kept_encoded_or_served(encoder: Encoder) -> None:
+    page = live_page(encoder, pictures=False)
+    page.start()
+    seen = frame(3)
+    pixels = weakref.ref(seen.pixels)
+    page.update(seen, [reading(1)], STATUS)
+    del seen
+    assert pixels() is None
+    state = httpx.get(f"{page.address}api/state", trust_env=False).json()
+    answer = httpx.get(f"{page.address}picture.jpg", trust_env=False)
+    page.close()
+    assert (state["pictures"], state["size"], [face["track"] for face in state["faces"]]) == (False, [64, 48], [1])
+    assert (answer.status_code, answer.text) == (404, "Pictures are off: web.pictures is false.\n")
     assert encoder.encoded == []
 
 

@@ -1,5 +1,6 @@
 // Puts the parts of the page together and keeps saying how old what they show is.
 
+import { Controls } from "./controls.js";
 import { say } from "./dom.js";
 import { Faces } from "./faces.js";
 import { Picture } from "./picture.js";
@@ -17,17 +18,26 @@ for (const node of document.querySelectorAll("[data-name]")) node.setAttribute("
 
 const picture = new Picture({ stage: $("stage"), canvas: $("picture"), boxes: $("boxes") });
 const faces = new Faces({ title: $("faces-title"), list: $("cards"), nobody: $("nobody"), spoken: $("spoken") });
+const controls = new Controls({ controls: $("controls"), failure: $("failure"), dialog: $("stop-dialog") });
 const status = new StatusView({ chips: $("chips"), speed: $("speed") });
 
 let last = null; // the newest state and when it came
-let connected = true;
+let missing = null; // why there is no connection: "lost" or "stopped"
 
 function condition(age_s) {
-  if (!connected) return "lost";
+  if (missing) return missing;
   if (!last) return "connecting";
-  if (last.state.status && !last.state.status.camera.online) return "camera";
+  const { paused, camera } = last.state.status ?? {};
+  if (paused) return "paused";
+  if (camera && !camera.online) return camera.error ? "camera" : "opening";
   if (age_s === null) return "starting";
   return age_s > STALE_S ? "stalled" : "live";
+}
+
+function hint(now) {
+  if (now === "paused") return STRINGS.pausedHint;
+  if (now === "stopped") return STRINGS.stoppedHint;
+  return now === "camera" ? last.state.status.camera.error : "";
 }
 
 function showAge() {
@@ -35,7 +45,8 @@ function showAge() {
   const now = condition(age_s);
   document.documentElement.dataset.condition = now;
   say($("condition"), STRINGS.conditions[now]);
-  say($("age"), age_s === null ? "" : STRINGS.age(age_s));
+  say($("hint"), hint(now));
+  say($("age"), age_s === null || missing === "stopped" ? "" : STRINGS.age(age_s));
 }
 
 function showState(state) {
@@ -45,7 +56,7 @@ function showState(state) {
     picture.forget();
     faces.forget();
   }
-  connected = true;
+  missing = null;
   last = { state, at_s: seconds() };
   if (news && state.status) {
     status.show(state.status);
@@ -54,14 +65,18 @@ function showState(state) {
     picture.show(state);
     faces.show(state.faces, last.at_s);
   }
+  $("privacy").hidden = state.pictures;
+  controls.show(state);
   showAge();
 }
 
-function showLost() {
-  connected = false;
+// A daemon that said goodbye is not merely out of reach.
+function showMissing(why) {
+  if (missing !== "stopped") missing = why;
+  controls.show(null);
   showAge();
 }
 
 showAge();
 setInterval(showAge, 250);
-new Stream({ onState: showState, onLost: showLost }).start();
+new Stream({ onState: showState, onLost: () => showMissing("lost"), onStopped: () => showMissing("stopped") }).start();

@@ -27,16 +27,34 @@ export class Picture {
   }
 
   show(state) {
+    this.#stage.dataset.pictures = state.pictures;
+    if (state.status.paused) this.#blank();
     if (!state.size) return;
     const [width, height] = state.size;
     this.#stage.style.setProperty("--ratio", (width / height).toFixed(4));
-    this.#canvas.setAttribute("aria-label", STRINGS.picture(state.status.camera.name, state.faces.length));
+    const count = state.faces.length;
+    this.#canvas.setAttribute(
+      "aria-label",
+      state.pictures ? STRINGS.picture(state.status.camera.name, count) : STRINGS.stagePrivate(count),
+    );
+    if (!state.pictures) {
+      this.#draw(state.faces);
+      return;
+    }
     this.#states.set(state.seq, state);
     if (this.#states.size > REMEMBERED) this.#states.delete(this.#states.keys().next().value);
     if (state.seq > this.#wanted) {
       this.#wanted = state.seq;
       this.#fetch();
     }
+  }
+
+  // Whoever pauses does not want to be seen on.
+  #blank() {
+    this.forget();
+    this.#canvas.width = 4;
+    this.#canvas.height = 3;
+    this.#draw([]);
   }
 
   // One request at a time: a slow connection gives fewer pictures, never older ones.
@@ -61,6 +79,8 @@ export class Picture {
 
   #paint(bitmap, seq) {
     const canvas = this.#canvas;
+    const state = this.#states.get(seq) ?? this.#states.get(this.#wanted);
+    if (!state) return; // paused meanwhile
     if (canvas.width !== bitmap.width || canvas.height !== bitmap.height) {
       canvas.width = bitmap.width;
       canvas.height = bitmap.height;
@@ -68,8 +88,7 @@ export class Picture {
     canvas.getContext("2d", { alpha: false }).drawImage(bitmap, 0, 0);
     bitmap.close();
     canvas.dataset.seq = seq;
-    const state = this.#states.get(seq) ?? this.#states.get(this.#wanted);
-    if (state) this.#draw(state.faces);
+    this.#draw(state.faces);
   }
 
   #draw(faces) {
@@ -100,6 +119,7 @@ function placeBox(box, face) {
   label.classList.toggle("below", y < 0.12);
   label.classList.toggle("leftward", x > 0.65);
   label.classList.toggle("small", w < 0.1);
+  label.classList.toggle("narrow", w < 0.25);
   const [track, emotion, confidence] = label.children;
   say(track, STRINGS.trackTag(face.track));
   say(emotion, STRINGS.emotion(face.emotion));

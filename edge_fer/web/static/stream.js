@@ -8,10 +8,12 @@ export class Stream {
   #timer = 0;
   #onState;
   #onLost;
+  #onStopped;
 
-  constructor({ onState, onLost }) {
+  constructor({ onState, onLost, onStopped }) {
     this.#onState = onState;
     this.#onLost = onLost;
+    this.#onStopped = onStopped;
   }
 
   start() {
@@ -27,6 +29,7 @@ export class Stream {
       this.#wait(SILENCE_MS);
       this.#onState(JSON.parse(event.data));
     };
+    source.addEventListener("stopped", () => this.#onStopped());
     source.onerror = () => {
       this.#onLost();
       // After a broken connection the browser tries again by itself, after a refused one it does not.

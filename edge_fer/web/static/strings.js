@@ -15,6 +15,7 @@ export const STRINGS = {
   names: {
     chips: "State of the daemon",
     picture: "Live picture",
+    controls: "Controls",
     speed: "Speed",
   },
 
@@ -37,6 +38,22 @@ export const STRINGS = {
   spoken: (track, emotion) => `Face ${track}: ${emotion}`,
   spokenGone: (track) => `Face ${track} left`,
 
+  privacy: "Private: no picture leaves the device, only where faces are",
+  stagePrivate: (count) => `Where faces are, without a picture: ${count ? plural(count, "face", "faces") : "nobody in sight"}`,
+
+  pause: "Pause",
+  resume: "Resume",
+  snapshot: "Snapshot",
+  snapshotName: (date) => `edge-fer-${date.toISOString().slice(0, 19).replaceAll(":", "-")}.jpg`,
+  stop: "Stop…",
+  stopTitle: "Stop edge-fer?",
+  stopText: "The camera is released and nothing is published any more. This page cannot start it again.",
+  startHint: "To bring it back, on the device: sudo systemctl start edge-fer, or edge-fer run in a terminal.",
+  stopConfirm: "Stop",
+  keepRunning: "Keep running",
+  commandFailed: (problem) => `That did not work: ${problem}`,
+  unreachable: "the daemon does not answer.",
+
   camera: "Camera",
   broker: "Broker",
   model: "Model",
@@ -55,8 +72,13 @@ export const STRINGS = {
     starting: "Waiting for the first picture…",
     live: "Live",
     stalled: "No new picture",
+    opening: "Opening the camera…",
     camera: "Camera lost, looking for it…",
+    paused: "Paused",
     lost: "No connection, trying again…",
+    stopped: "edge-fer was stopped",
   },
+  pausedHint: "The camera is released and nobody is looked at.",
+  stoppedHint: "To bring it back, on the device: sudo systemctl start edge-fer, or edge-fer run in a terminal. This page then goes on by itself.",
   age: (seconds) => `last picture ${duration(seconds)} ago`,
 };
