@@ -95,8 +95,10 @@ def train(
             )  # fmt: skip
             watching = watchers(recipe)
             checkpoint = Checkpoint(run, state, judge, watching, writes=share.writes)
-            logs = [keras.callbacks.TensorBoard(run / "tensorboard", write_graph=False)] if tensorboard else []
-            _fit(model, batches, stage, state, [judge, *watching, *logs, checkpoint])
+            boards = []
+            if tensorboard and share.writes:
+                boards.append(keras.callbacks.TensorBoard(run / "tensorboard", write_graph=False))
+            _fit(model, batches, stage, state, [judge, *watching, *boards, checkpoint])
             wait_for_all(share, f"stage {state['stage']} is done")
         state |= {"stage": state["stage"] + 1, "epoch": 0, "stopped": False, "watchers": []}
     with alone():

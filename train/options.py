@@ -44,7 +44,7 @@ def _add_option(group: argparse._ArgumentGroup, name: str, field: FieldInfo) -> 
     elif _origin(field) is dict:
         kind |= {"nargs": "+", "type": _key_and_value, "metavar": "NAME=VALUE"}
     elif _origin(field) is tuple:
-        kind |= {"nargs": "+", "metavar": "STAGE" if name == "stages" else "PATH"}
+        kind |= {"nargs": "*", "metavar": "STAGE" if name == "stages" else "PATH"}
         kind |= {"type": _stage} if name == "stages" else {}
     elif _origin(field) is Literal:
         kind["choices"] = get_args(field.annotation)

@@ -15,7 +15,7 @@ from edge_fer.errors import ConfigError
 RECIPES = Path(__file__).parent / "recipes"
 
 Probability = Annotated[float, Field(ge=0, le=1)]
-Share = Annotated[float, Field(ge=0, lt=1)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
 class _Model(BaseModel):
@@ -26,12 +26,12 @@ class Augmentation(_Model):
     """What may happen to a training picture."""
 
     flip: Probability = Field(default=0.5, description="probability of mirroring left and right")
-    shift: Share = Field(default=0.0625, description="largest shift, in sides of the picture")
+    shift: Fraction = Field(default=0.0625, description="largest shift, in sides of the picture")
     rotate: float = Field(default=10.0, ge=0, le=180, description="largest rotation, in degrees")
     zoom_out: float = Field(default=0.9, gt=0, le=1, description="smallest magnification")
     zoom_in: float = Field(default=1.12, ge=1, description="largest magnification")
-    brightness: Share = Field(default=0.0, description="largest change of brightness, in units of white")
-    contrast: Share = Field(default=0.2, description="largest relative change of contrast")
+    brightness: Fraction = Field(default=0.0, description="largest change of brightness, in units of white")
+    contrast: Fraction = Field(default=0.2, description="largest relative change of contrast")
     erase: Probability = Field(default=0.0, description="probability that a rectangle is painted over")
     mixup: Probability = Field(default=0.0, description="probability that a sample is blended with another")
     mixup_alpha: float = Field(default=0.4, gt=0, description="mixup draws its weight from Beta(alpha, alpha)")
@@ -77,7 +77,7 @@ class Recipe(_Model):
         default="categorical", description="cross-entropy over distributions or over indices, or focal loss"
     )
     focal_gamma: float = Field(default=2.0, ge=0, description="how much focal loss turns to the hard samples")
-    label_smoothing: Share = Field(default=0.0, description="share of a target spread over all classes")
+    label_smoothing: Fraction = Field(default=0.0, description="share of a target spread over all classes")
     balance: Literal["none", "weights", "oversample", "undersample"] = Field(
         default="none", description="how rare classes are made up for"
     )
@@ -100,7 +100,7 @@ class Recipe(_Model):
     monitor: Literal["val_accuracy", "val_macro_f1", "val_loss"] = Field(
         default="val_accuracy", description="what improvement means, and the best model is chosen by"
     )
-    ema: Share = Field(default=0.0, description="momentum per step of the averaged weights; 0: no averaging")
+    ema: Fraction = Field(default=0.0, description="momentum per step of the averaged weights; 0: no averaging")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="arithmetic of the layers; auto: bfloat16 where the device has it"
     )
@@ -125,12 +125,15 @@ def load_recipe(name: str, overrides: dict[str, Any]) -> Recipe:
 
     Args:
         name: a file under `recipes/` without its suffix, the path of a YAML file, or "" for the defaults.
-        overrides: field names to values; `augmentation` and `net_args` are merged key by key.
+        overrides: field names to values; `augmentation` and `net_args` are merged key by key, but the recipe's
+            `net_args` do not outlive its `net`.
 
     Raises:
         ConfigError: there is no such recipe, or values are out of range; lists every reason.
     """
     values = _read_yaml(name) if name else {}
+    if overrides.get("net", values.get("net")) != values.get("net"):
+        values.pop("net_args", None)
     for key, value in overrides.items():
         merges = isinstance(value, dict) and isinstance(values.get(key), dict)
         values[key] = {**values[key], **value} if merges else value

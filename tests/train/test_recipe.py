@@ -18,6 +18,12 @@ def test_options_override_a_recipe_key_by_key(tmp_path: Path) -> None:
     assert (recipe.augmentation.flip, recipe.augmentation.rotate) == (0, 5)
 
 
+def test_the_arguments_of_a_net_go_with_it() -> None:
+    assert load_recipe("edge", {}).net_args
+    assert load_recipe("edge", {"net": "edge"}).net_args == load_recipe("edge", {}).net_args
+    assert load_recipe("edge", {"net": "simple"}).net_args == {}
+
+
 def test_every_published_recipe_is_valid() -> None:
     names = sorted(path.stem for path in RECIPES.glob("*.yaml"))
     assert "edge" in names
@@ -78,3 +84,4 @@ def test_the_command_line_has_an_option_per_field() -> None:
         Stage(epochs=2, learning_rate=1e-5, trainable="head"),
     )
     assert given_options(parser.parse_args([]), Recipe) == {}
+    assert load_recipe("ck-cnn", given_options(parser.parse_args(["--stages"]), Recipe)).stages == ()
