@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TypeAlias, TypedDict
+from typing import Final, TypeAlias, TypedDict
 
 from edge_fer import __version__
 from edge_fer.camera import Capture, capture_from
@@ -22,6 +22,9 @@ from edge_fer.web import LivePage
 
 Output: TypeAlias = Callable[[Config], Sink]
 """Makes a further sink beside MQTT, such as JSON lines on standard output."""
+
+LIVE_SETTINGS: Final = ("heartbeat_s", "rate_hz", "health_s")
+"""Options of `mqtt` that change without a new connection."""
 
 OpenCapture: TypeAlias = Callable[[CameraConfig], Capture]
 
@@ -62,7 +65,7 @@ class Assembly:
             self.page = _open_page(config, self._control)
             if self.page is not None:
                 undo.callback(self.page.close)
-            self.mqtt = _open_mqtt(config)
+            self.mqtt = _open_mqtt(config, control)
             self.sinks = self._joined_sinks()
             undo.pop_all()
 
@@ -103,13 +106,15 @@ class Assembly:
                 page = _open_page(config, self._control)
                 if page is not None:
                     undo.callback(page.close)
-            if (config.mqtt, config.device) != (old.mqtt, old.device):
+            if _connection_part(config) != _connection_part(old):
                 self._exchange_mqtt(config)
             undo.pop_all()
         if page is not self.page and self.page is not None:
             self.page.close()
         if capture is not self.capture:
             self.release_camera()
+        if self.mqtt is not None:
+            self.mqtt.retune(heartbeat_s=config.mqtt.heartbeat_s, rate_hz=config.mqtt.rate_hz)
         self.config, self.pipeline, self.capture, self.page = config, pipeline, capture, page
         self.sinks = self._joined_sinks()
         return True
@@ -144,9 +149,9 @@ class Assembly:
         if self.mqtt is not None:
             self.mqtt.close()
         try:
-            self.mqtt = _open_mqtt(config)
+            self.mqtt = _open_mqtt(config, self._control)
         except EdgeFerError:
-            self.mqtt = _open_mqtt(self.config)
+            self.mqtt = _open_mqtt(self.config, self._control)
             self.sinks = self._joined_sinks()
             self.announce()
             raise
@@ -192,7 +197,7 @@ def broker_access(mqtt: MqttConfig) -> BrokerAccess:
     )
 
 
-def _open_mqtt(config: Config) -> MqttSink | None:
+def _open_mqtt(config: Config, control: Control) -> MqttSink | None:
     mqtt = config.mqtt
     if not mqtt.enabled:
         return None
@@ -204,12 +209,18 @@ def _open_mqtt(config: Config) -> MqttSink | None:
         keepalive_s=mqtt.keepalive_s,
         event_max_age_s=mqtt.events.max_age_s,
         event_max_queued=mqtt.events.max_queued,
+        ask=control.ask,
         **broker_access(mqtt),
     )
 
 
 def _pipeline_part(config: Config) -> tuple[object, ...]:
     return config.detector, config.tracking, config.model, config.threads, config.smoothing
+
+
+def _connection_part(config: Config) -> tuple[object, ...]:
+    """All but what a connection that stands can take over."""
+    return config.device, config.mqtt.model_copy(update=dict.fromkeys(LIVE_SETTINGS))
 
 
 def _digest(config: Config) -> str:

@@ -6,6 +6,7 @@ from these fields; a test keeps the YAML equal to them.
 
 import re
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, S
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Share = Annotated[float, Field(ge=0, le=1)]
+RateHz = Annotated[float, Field(gt=0, le=1000)]
 TopicLevel = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Topic = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$", max_length=200)]
 
@@ -144,7 +146,7 @@ class MqttConfig(Section):
     """The broker declares the daemon offline after one and a half times so many seconds of silence."""
     heartbeat_s: Seconds = 10.0
     """The retained emotion is sent on every change, and again after so many seconds without one."""
-    rate_hz: Annotated[float, Field(gt=0, le=1000)] = 5.0
+    rate_hz: RateHz = 5.0
     """At most so many readings a second of each face on faces/TRACK."""
     health_s: Seconds = 30.0
     """Seconds between two health messages."""
@@ -188,6 +190,10 @@ class Config(Section):
     mqtt: MqttConfig = MqttConfig()
     web: WebConfig = WebConfig()
     log: LogConfig = LogConfig()
+
+    def with_mqtt(self, values: Mapping[str, float]) -> "Config":
+        """The same with some options of `mqtt` changed, which were checked already."""
+        return self.model_copy(update={"mqtt": self.mqtt.model_copy(update=dict(values))})
 
     @property
     def device_name(self) -> str:

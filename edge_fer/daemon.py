@@ -10,8 +10,9 @@ from typing import Final
 from edge_fer.assembly import Assembly, Output
 from edge_fer.camera import EndOfStream
 from edge_fer.config import Config
-from edge_fer.control import Control, Wish
+from edge_fer.control import Control, Request, Wish
 from edge_fer.errors import EdgeFerError
+from edge_fer.publish.reports import DeviceState
 from edge_fer.records import Frame, Reading
 from edge_fer.vitals import Vitals
 
@@ -44,6 +45,7 @@ class Daemon:
         self._load = load
         self._clock = clock
         self._camera_online: bool | None = None
+        self._faces = 0
         self._vitals = Vitals(assembly, clock())
 
     def run(self) -> bool:
@@ -56,7 +58,7 @@ class Daemon:
             CameraError: the camera can never be read as configured.
         """
         try:
-            self._parts.announce()
+            self._announce()
             self._loop()
         except BaseException:
             self._parts.close()
@@ -68,7 +70,9 @@ class Daemon:
             wish = self._control.next_wish(POLL_S if self._control.paused else 0.0)
             if wish is Wish.STOP:
                 return
-            if wish is not None:
+            if isinstance(wish, Request):
+                self._answer(wish)
+            elif wish is not None:
                 self._fulfil(wish)
             try:
                 frame = None if self._control.paused else self._parts.capture.next(POLL_S)
@@ -86,8 +90,13 @@ class Daemon:
             readings = parts.pipeline.process(frame)
             parts.sinks.publish(frame.time_s, readings)
             parts.pipeline.watch.lap("publish")
+            self._faces = len(readings)
         parts.sinks.check()
         self._vitals.turn(self._clock(), frame, readings, paused=self._control.paused)
+
+    def _announce(self) -> None:
+        self._parts.announce()
+        self._parts.sinks.running(not self._control.paused)
 
     def _tell_camera(self, *, online: bool) -> None:
         if online == self._camera_online:
@@ -96,33 +105,93 @@ class Daemon:
         self._parts.sinks.camera(online)
         if not online:
             # Nobody can be seen through a lost camera: the retained emotion must not stay.
+            self._faces = 0
             self._parts.pipeline.forget()
             self._parts.sinks.publish(self._clock(), [])
 
     def _fulfil(self, wish: Wish) -> None:
         match wish:
-            case Wish.PAUSE if not self._control.paused:
-                self._parts.release_camera()
-                self._control.paused = True
-                _log.info("Paused: the camera is released")
-            case Wish.RESUME if self._control.paused:
-                self._parts.reopen_camera()
-                self._control.paused = False
-                _log.info("Resumed")
+            case Wish.PAUSE:
+                self._pause()
+            case Wish.RESUME:
+                try:
+                    self._resume()
+                except EdgeFerError as error:
+                    _log.error("The camera stays released: %s", error)
             case Wish.RELOAD:
-                self._take_over_changes()
+                self._reload()
 
-    def _take_over_changes(self) -> None:
+    def _answer(self, request: Request) -> None:
+        """Do what was asked; whatever comes of it, the asker hears."""
+        error = None
         try:
-            changed = self._parts.change_to(self._load())
+            match request.command:
+                case "pause":
+                    self._pause()
+                case "resume":
+                    self._resume()
+                case "publish":
+                    self._parts.sinks.refresh()
+                    self._vitals.hurry()
+                case "set":
+                    self._take_over(self._parts.config.with_mqtt(request.values))
+        except EdgeFerError as failure:
+            error = str(failure)
+            _log.error("The command %s failed: %s", request.command, error)
+        self._tell_camera(online=self._parts.capture.state.online)
+        mqtt = self._parts.config.mqtt
+        state = DeviceState(
+            paused=self._control.paused,
+            camera_online=bool(self._camera_online),
+            faces=self._faces,
+            started_at_s=self._parts.started_at_s,
+            heartbeat_s=mqtt.heartbeat_s,
+            rate_hz=mqtt.rate_hz,
+            health_s=mqtt.health_s,
+        )
+        request.answer(state, error)
+
+    def _pause(self) -> None:
+        if self._control.paused:
+            return
+        self._parts.release_camera()
+        self._control.paused = True
+        self._parts.sinks.running(False)
+        _log.info("Paused: the camera is released")
+
+    def _resume(self) -> None:
+        """Take the camera again.
+
+        Raises:
+            UnusableSourceError: the film is gone meanwhile.
+        """
+        if not self._control.paused:
+            return
+        self._parts.reopen_camera()
+        self._control.paused = False
+        self._parts.sinks.running(True)
+        _log.info("Resumed")
+
+    def _reload(self) -> None:
+        try:
+            changed = self._take_over(self._load())
         except EdgeFerError as error:
             _log.error("The configuration was not reloaded, the old one stays: %s", error)
             return
+        _log.info("The configuration was reloaded%s", "" if changed else ": nothing changed")
+
+    def _take_over(self, config: Config) -> bool:
+        """Go on with another configuration; whether anything changed.
+
+        Raises:
+            EdgeFerError: a part cannot be had; all stays as it was.
+        """
+        changed = self._parts.change_to(config)
         if changed:
             self._camera_online = None
             self._vitals = Vitals(self._parts, self._clock())
-            self._parts.announce()
-        _log.info("The configuration was reloaded%s", "" if changed else ": nothing changed")
+            self._announce()
+        return changed
 
 
 SIGNALS: Final = {signal.SIGTERM: Wish.STOP, signal.SIGINT: Wish.STOP, signal.SIGHUP: Wish.RELOAD}

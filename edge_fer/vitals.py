@@ -28,6 +28,10 @@ class Vitals:
         self._status_rate = _Rate(now_s)
         self._status: Status | None = None
 
+    def hurry(self) -> None:
+        """Report health with the next turn."""
+        self._health_due = Every(self._assembly.config.mqtt.health_s)
+
     def turn(self, now_s: float, frame: Frame | None, readings: list[Reading], *, paused: bool) -> None:
         """Take note of one turn of the loop, and report what is due."""
         if frame is not None:

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from edge_fer.assembly import Assembly
-from edge_fer.camera import CameraState, Capture, EndOfStream
+from edge_fer.camera import CameraState, Capture, EndOfStream, UnusableSourceError
 from edge_fer.config import CameraConfig, Config
-from edge_fer.control import Control, Wish
+from edge_fer.control import Control, Request, Wish
 from edge_fer.daemon import Daemon
 from edge_fer.errors import ConfigError
-from edge_fer.publish.reports import HealthReport, Info
+from edge_fer.publish.reports import DeviceState, HealthReport, Info
 from edge_fer.records import Frame, Reading
 
 TINY = str(Path(__file__).parent / "fixtures" / "tiny.tflite")
@@ -68,6 +68,12 @@ class RecordingSink:
 
     def camera(self, online: bool) -> None:
         self.heard.append("camera on" if online else "camera off")
+
+    def running(self, on: bool) -> None:
+        self.heard.append("running" if on else "paused")
+
+    def refresh(self) -> None:
+        self.heard.append("refresh")
 
     def publish(self, time_s: float, readings: Sequence[Reading]) -> None:
         self.heard.append((time_s, len(readings)))
@@ -135,7 +141,7 @@ def test_a_film_runs_to_its_end_and_everything_is_closed() -> None:
     capture = FakeCapture(0.0, 0.1, 0.2)
     info, *heard = Stage(capture).run()
     assert (info.model_name, info.camera, info.detector, info.labels[0]) == ("tiny", "fake", "haar", "angry")
-    assert heard == ["camera on", (0.0, 0), (0.1, 0), (0.2, 0), "closed"]
+    assert heard == ["running", "camera on", (0.0, 0), (0.1, 0), (0.2, 0), "closed"]
     assert capture.stopped
 
 
@@ -143,7 +149,7 @@ def test_stop_ends_the_loop_after_the_current_frame() -> None:
     capture = FakeCapture()
     stage = Stage(capture)
     capture.script = [0.0, stage.ask(Wish.STOP), 0.1, 0.2]
-    assert stage.run()[1:] == ["camera on", (0.0, 0), (0.1, 0), "closed"]
+    assert stage.run()[1:] == ["running", "camera on", (0.0, 0), (0.1, 0), "closed"]
 
 
 def test_a_lost_camera_is_told_once_and_nobody_stays_behind() -> None:
@@ -151,13 +157,13 @@ def test_a_lost_camera_is_told_once_and_nobody_stays_behind() -> None:
     stage = Stage(capture)
     stage.clock.now_s = 7.0
     capture.script = [0.0, capture.unplug, None, None, capture.replug, 9.0]
-    assert stage.run()[1:] == ["camera on", (0.0, 0), "camera off", (7.0, 0), "camera on", (9.0, 0), "closed"]
+    assert stage.run()[2:] == ["camera on", (0.0, 0), "camera off", (7.0, 0), "camera on", (9.0, 0), "closed"]
 
 
 def test_a_camera_that_is_missing_from_the_start_is_told_at_once() -> None:
     capture = FakeCapture(None)
     capture.unplug()
-    assert Stage(capture).run()[1:] == ["camera off", (0.0, 0), "closed"]
+    assert Stage(capture).run()[2:] == ["camera off", (0.0, 0), "closed"]
 
 
 def test_health_is_reported_once_a_period() -> None:
@@ -187,8 +193,10 @@ def test_reload_exchanges_what_changed_and_nothing_else() -> None:
     before = stage.assembly.pipeline
     capture.script = [0.0, reload(stage, config(smoothing={"dwell_s": 1.0})), None, 0.1]
     heard = stage.run()
-    assert [type(one).__name__ for one in heard] == ["Info", "str", "tuple", "Info", "str", "tuple", "str"]
-    assert heard[3].config_digest != heard[0].config_digest
+    first, second = (index for index, one in enumerate(heard) if isinstance(one, Info))
+    assert heard[first + 1 : second] == ["running", "camera on", (0.0, 0)]
+    assert heard[second + 1 :] == ["running", "camera on", (0.1, 0), "closed"]
+    assert heard[second].config_digest != heard[first].config_digest
     assert stage.assembly.pipeline is not before
     assert stage.assembly.capture is cast("Capture", capture)
 
@@ -220,7 +228,7 @@ def test_a_reload_that_fails_is_told_and_changes_nothing(
     stage = Stage(capture)
     capture.script = [0.0, reload(stage, settings), None, 0.1]
     with caplog.at_level(logging.ERROR):
-        assert stage.run()[1:] == ["camera on", (0.0, 0), (0.1, 0), "closed"]
+        assert stage.run()[1:] == ["running", "camera on", (0.0, 0), (0.1, 0), "closed"]
     assert caplog.messages == [f"The configuration was not reloaded, the old one stays: {sentence}"]
 
 
@@ -229,7 +237,7 @@ def test_a_reload_without_changes_disturbs_nothing(caplog: pytest.LogCaptureFixt
     stage = Stage(capture)
     capture.script = [0.0, reload(stage, config()), None, 0.1]
     with caplog.at_level(logging.INFO, logger="edge_fer.daemon"):
-        assert stage.run()[1:] == ["camera on", (0.0, 0), (0.1, 0), "closed"]
+        assert stage.run()[1:] == ["running", "camera on", (0.0, 0), (0.1, 0), "closed"]
     assert caplog.messages == ["The configuration was reloaded: nothing changed", "The film is over"]
 
 
@@ -264,9 +272,83 @@ def test_pause_releases_the_camera_and_resume_takes_it_again(caplog: pytest.LogC
     before.script = [0.0, stage.ask(Wish.PAUSE), stage.ask(Wish.PAUSE), 0.1, 0.2]
     with caplog.at_level(logging.INFO, logger="edge_fer.daemon"):
         heard = stage.run()[1:]
-    assert heard == ["camera on", (0.0, 0), (0.1, 0), "camera off", (2.0, 0), "camera on", (5.0, 0), "closed"]
+    assert heard == [
+        "running", "camera on", (0.0, 0), (0.1, 0), "paused", "camera off", (2.0, 0),
+        "running", "camera on", (5.0, 0), "closed",
+    ]  # fmt: skip
     assert caplog.messages == ["Paused: the camera is released", "Resumed", "The film is over"]
     assert not stage.control.paused
+
+
+class Asker:
+    """Asks the loop from within a script and keeps the answers."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.answers: list[tuple[DeviceState, str | None]] = []
+        self._stage = stage
+
+    def ask(self, command: str, **values: float) -> Callable[[], None]:
+        request = Request(command, values, lambda state, error: self.answers.append((state, error)))
+        return lambda: self._stage.control.ask(request)
+
+
+def test_requests_are_fulfilled_and_answered_with_how_things_are_then() -> None:
+    before, after = FakeCapture(), FakeCapture(5.0)
+    stage = Stage(before, after)
+    asker = Asker(stage)
+    before.script = [0.0, asker.ask("status"), None, asker.ask("pause"), 0.1]
+    before.when_stopped = asker.ask("resume")
+    heard = stage.run()[1:]
+    assert heard == [
+        "running", "camera on", (0.0, 0), (0.1, 0), "paused", "camera off", (0.0, 0),
+        "running", "camera on", (5.0, 0), "closed",
+    ]  # fmt: skip
+    assert [(state.paused, state.camera_online, error) for state, error in asker.answers] == [
+        (False, True, None), (True, False, None), (False, True, None),
+    ]  # fmt: skip
+    state, _ = asker.answers[0]
+    assert (state.faces, state.heartbeat_s, state.rate_hz, state.health_s) == (0, 10.0, 5.0, 30.0)
+
+
+def test_a_request_that_fails_is_answered_with_the_reason_and_the_daemon_goes_on() -> None:
+    capture = FakeCapture()
+    stage = Stage(capture)
+    asker = Asker(stage)
+
+    def fail(_settings: CameraConfig) -> Capture:
+        stage.control.ask(Wish.RESUME)
+        stage.control.ask(Wish.STOP)
+        raise UnusableSourceError("the film is gone")
+
+    capture.script = [0.0, stage.ask(Wish.PAUSE), asker.ask("resume"), None]
+    stage.assembly._open_capture = fail
+    assert stage.run()[-1] == "closed"
+    assert [(state.paused, error) for state, error in asker.answers] == [(True, "the film is gone")]
+
+
+def test_set_changes_the_running_configuration_until_the_next_reload() -> None:
+    capture = FakeCapture()
+    stage = Stage(capture)
+    asker = Asker(stage)
+    pipeline = stage.assembly.pipeline
+    capture.script = [0.0, asker.ask("set", rate_hz=20.0, health_s=1.0), None, 0.1, reload(stage, config()), None]
+    rates: list[float] = []
+    capture.script += [lambda: rates.append(stage.assembly.config.mqtt.rate_hz), None]
+    stage.run()
+    assert [(state.rate_hz, state.heartbeat_s, state.health_s) for state, _ in asker.answers] == [(20.0, 10.0, 1.0)]
+    assert rates == [5.0]
+    assert stage.assembly.pipeline is pipeline
+
+
+def test_publish_tells_state_and_health_at_once() -> None:
+    capture = FakeCapture()
+    stage = Stage(capture)
+    asker = Asker(stage)
+    capture.script = [0.0, asker.ask("publish"), None, 0.1]
+    heard = stage.run()
+    assert heard[4:6] == ["refresh", (0.1, 0)]
+    assert isinstance(heard[6], HealthReport)
+    assert len(asker.answers) == 1
 
 
 def test_what_is_announced_holds_no_password() -> None:

@@ -89,7 +89,7 @@ def validated(messages: "list[Received]") -> "list[Received]":
     for message in messages:
         name = message.topic.removeprefix(f"{BASE}/")
         schema = schemas.TOPICS["faces/+" if name.startswith("faces/") else name]
-        payload = message.payload if schema == "availability" else message.json
+        payload = message.payload if schema in schemas.PLAIN_TEXT else message.json
         jsonschema.validate(payload, schemas.load(schema))
     return messages
 
@@ -218,6 +218,34 @@ def test_sighup_takes_over_a_good_configuration_and_refuses_a_bad_one(run: Run, 
     process.signal(signal.SIGTERM)
     assert process.wait() == 0
     assert "The configuration was reloaded" not in process.log.read_text()  # the new level holds at once
+
+
+def test_commands_pause_resume_and_set_the_running_daemon(run: Run, mosquitto: "Mosquitto") -> None:
+    listener = mosquitto.subscribe("edge-fer/#")
+    run(camera={"source": "pattern"}, mqtt=mqtt(mosquitto))
+    listener.wait_for("test/emotion")
+    listener.wait_for("test/running", "on")
+
+    def tell(text: str, answers: int) -> dict[str, Any]:
+        topic = ["-h", mosquitto.host, "-p", str(mosquitto.port), "-t", f"{BASE}/command"]
+        subprocess.run(["mosquitto_pub", *topic, "-m", text], check=True)
+        answer: dict[str, Any] = listener.wait_for("test/response", count=answers).json
+        return answer
+
+    assert tell("pause", 1)["state"]["paused"] is True
+    listener.wait_for("test/running", "off")
+    listener.wait_for("camera/availability", "offline")
+    assert tell("resume", 2)["ok"] is True
+    listener.wait_for("test/running", "on", count=2)
+    listener.wait_for("camera/availability", "online", count=2)
+    assert tell('{"command": "set", "values": {"health_s": 0.1}}', 3)["state"]["health_s"] == 0.1
+    listener.wait_for("test/health", count=3)
+    assert tell("rm -rf", 4)["ok"] is False
+    listener.wait_for("test/health", count=len(listener.on("test/health")) + 2)
+    assert listener.on("test/health")[-1].json["commands_refused"] == 1
+    assert tell("publish", 5)["ok"] is True
+    listener.wait_for("test/info", count=2)
+    validated([message for message in listener.messages if not message.topic.endswith("/command")])
 
 
 def test_stdout_has_the_readings_as_json_lines(tmp_path: Path) -> None:

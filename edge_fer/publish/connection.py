@@ -42,6 +42,11 @@ class Connection:
         self._outbox.put(message, self._clock())
         self._transport.wake()
 
+    def repeat(self) -> None:
+        """Send every retained state again."""
+        self._outbox.give_back([], self._clock())
+        self._transport.wake()
+
     def check(self) -> None:
         """Nothing if the thread is well.
 

@@ -6,14 +6,25 @@ and nothing behind bytes that the socket has not taken. What waits, waits in the
 
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum, auto
 from math import ceil, inf
 from typing import Final
 
 from edge_fer.publish.outbox import Outbox, Waiting
 from edge_fer.publish.reports import LinkStats
-from edge_fer.publish.transport import Accepted, Closed, Confirmed, Event, Refusal, Refused, Transport, Version
+from edge_fer.publish.transport import (
+    Accepted,
+    Closed,
+    Confirmed,
+    Deaf,
+    Event,
+    Received,
+    Refusal,
+    Refused,
+    Transport,
+    Version,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -62,6 +73,7 @@ class Link:
         address: str,
         versions: tuple[Version, ...],
         keepalive_s: float,
+        hear: Mapping[str, Callable[[Received], None]] | None = None,
         uniform: Callable[[], float] = random.random,
     ) -> None:
         """Starts disconnected.
@@ -72,6 +84,7 @@ class Link:
             address: the broker's name in the log.
             versions: MQTT versions to try, best first.
             keepalive_s: a broker that confirms nothing for so long counts as gone.
+            hear: what to call with the messages of a topic; it may post, and does not wait.
             uniform: random numbers in [0, 1) for the jitter.
         """
         self._transport = transport
@@ -79,6 +92,7 @@ class Link:
         self._address = address
         self._versions = versions
         self._keepalive_s = keepalive_s
+        self._hear = hear or {}
         self._uniform = uniform
         self._phase = _Phase.PAUSING
         self._until_s = -inf
@@ -154,6 +168,18 @@ class Link:
                 self._unconfirmed.pop(number, None)
                 if refused is not None:
                     self._tell("topic", f"does not take our messages: {refused}; look at its access rules")
+            case Received(topic):
+                if topic in self._hear:
+                    self._hear[topic](event)
+            case Deaf(reason):
+                self._tell("deaf", f"does not let us hear commands: {reason}; look at its access rules")
+            case Refused():
+                self._refused(event, now_s)
+            case Closed():
+                self._closed(event, now_s)
+
+    def _refused(self, event: Refused, now_s: float) -> None:
+        match event:
             case Refused(Refusal.PROTOCOL, reason):
                 self._not_let_in(now_s, reason, speaks_other=True)
             case Refused(Refusal.CREDENTIALS, reason):
@@ -161,12 +187,13 @@ class Link:
                 self._pause(now_s, _REFUSED_S)
             case Refused(_, reason):
                 self._not_let_in(now_s, reason)
-            case Closed() if self._phase is _Phase.CONNECTED:
-                self._lost(now_s, event.reason, taken_over=event.taken_over)
-            case Closed() if self._phase is _Phase.ASKING:
-                self._not_let_in(now_s, event.reason)
-            case Closed():
-                pass  # the end of a refusal that was heard already
+
+    def _closed(self, event: Closed, now_s: float) -> None:
+        """Nothing is left to do after a refusal that was heard already."""
+        if self._phase is _Phase.CONNECTED:
+            self._lost(now_s, event.reason, taken_over=event.taken_over)
+        elif self._phase is _Phase.ASKING:
+            self._not_let_in(now_s, event.reason)
 
     def _accepted(self, now_s: float) -> None:
         down_s = 0.0 if self._down_since_s is None else now_s - self._down_since_s
@@ -179,6 +206,8 @@ class Link:
         self._connected_s = now_s
         self._down_since_s = None
         self._told.clear()
+        if self._hear:
+            self._transport.listen(tuple(self._hear))
 
     def _lost(self, now_s: float, reason: str, *, taken_over: bool = False) -> None:
         if now_s - self._connected_s >= _STEADY_S:

@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Literal, Protocol, TypeAlias
 
+from edge_fer.control import Request
 from edge_fer.publish import payloads
+from edge_fer.publish.commands import Commands
 from edge_fer.publish.connection import Connection
 from edge_fer.publish.events import EventPolicy
 from edge_fer.publish.link import Link
@@ -43,6 +45,9 @@ class Post(Protocol):
     def post(self, message: Message) -> None:
         """Queue a message without blocking."""
 
+    def repeat(self) -> None:
+        """Send every retained state again."""
+
     def check(self) -> None:
         """Raise if it is dead."""
 
@@ -61,6 +66,7 @@ class MqttSink:
         heartbeat_s: float,
         rate_hz: float,
         event_ttl_s: float,
+        commands_refused: Callable[[], int] = lambda: 0,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         """Announces the device at once.
@@ -71,6 +77,7 @@ class MqttSink:
             heartbeat_s: the emotion is published so often even if nothing changes.
             rate_hz: greatest rate on `emotion`, on each face's topic, and of each face's changes on `event`.
             event_ttl_s: after so many seconds without a broker, an event is given up.
+            commands_refused: how many were, so far.
             wall_clock: seconds since the epoch.
         """
         self._connection = connection
@@ -81,6 +88,7 @@ class MqttSink:
         self._faces = FacesPolicy(rate_hz=rate_hz)
         self._events = EventPolicy(rate_hz=rate_hz)
         self._event_ttl_s = event_ttl_s
+        self._commands_refused = commands_refused
         self._run = secrets.token_hex(4)
         self._time_s = 0.0
         self._closed = False
@@ -99,6 +107,22 @@ class MqttSink:
         """On `camera/availability`, retained; it holds while the device's own availability is online."""
         self._post_state("camera/availability", payloads.availability(online))
 
+    def running(self, on: bool) -> None:
+        """On `running`, retained."""
+        self._post_state("running", payloads.running(on))
+
+    def refresh(self) -> None:
+        """Every retained state again, and the emotion with the next frame."""
+        self._connection.repeat()
+        self._emotion.hurry()
+
+    def retune(self, *, heartbeat_s: float, rate_hz: float) -> None:
+        """Go on with other rates, see `__init__`."""
+        self._expiry_s = _HEARTBEATS_TO_EXPIRY * heartbeat_s
+        self._emotion.retune(heartbeat_s=heartbeat_s, rate_hz=rate_hz)
+        self._faces.retune(rate_hz=rate_hz)
+        self._events.spacing_s = 1 / rate_hz
+
     def publish(self, time_s: float, readings: Sequence[Reading]) -> None:
         """On `emotion`, retained, what stands for the scene; on `faces/<track>` each face; on `event` what happened."""
         self._time_s = time_s
@@ -113,7 +137,8 @@ class MqttSink:
 
     def health(self, report: HealthReport) -> None:
         """On `health`."""
-        payload = payloads.encode(payloads.health(report, self._connection.stats, self._wall_clock()))
+        stats, refused = self._connection.stats, self._commands_refused()
+        payload = payloads.encode(payloads.health(report, stats, refused, self._wall_clock()))
         self._connection.post(Message(f"{self._base}/health", payload, ttl_s=_HEALTH_TTL_S))
 
     def check(self) -> None:
@@ -166,6 +191,7 @@ def connect(
     keepalive_s: int = 30,
     event_max_age_s: float = 3600.0,
     event_max_queued: int = 1000,
+    ask: Callable[[Request], None] | None = None,
 ) -> MqttSink:
     """A sink that connects in the background, now and whenever the broker is back.
 
@@ -183,6 +209,7 @@ def connect(
         keepalive_s: after so many seconds of silence the connection counts as lost.
         event_max_age_s: an event that waited for the broker for so many seconds is given up.
         event_max_queued: so many events wait at most; the oldest is given up.
+        ask: takes what is asked of the daemon on `command`; None: nobody listens there.
 
     Raises:
         BrokerError: a TLS file cannot be used. A broker that is not there is no error.
@@ -199,9 +226,29 @@ def connect(
     )
     transport = PahoTransport(broker, will=availability(base, online=False))
     outbox = Outbox(capacity=event_max_queued)
-    link = Link(transport, outbox, address=f"{host}:{port}", versions=_VERSIONS[protocol], keepalive_s=keepalive_s)
+
+    def post(message: Message) -> None:
+        outbox.put(message, time.monotonic())
+        transport.wake()
+
+    commands = None if ask is None else Commands(base=base, post=post, ask=ask)
+    link = Link(
+        transport,
+        outbox,
+        address=f"{host}:{port}",
+        versions=_VERSIONS[protocol],
+        keepalive_s=keepalive_s,
+        hear={commands.topic: commands.hear} if commands else None,
+    )
     connection = Connection(link, transport, outbox)
-    return MqttSink(connection, base=base, heartbeat_s=heartbeat_s, rate_hz=rate_hz, event_ttl_s=event_max_age_s)
+    return MqttSink(
+        connection,
+        base=base,
+        heartbeat_s=heartbeat_s,
+        rate_hz=rate_hz,
+        event_ttl_s=event_max_age_s,
+        commands_refused=lambda: commands.refused if commands else 0,
+    )
 
 
 def try_broker(

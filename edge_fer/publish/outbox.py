@@ -27,6 +27,7 @@ class Message:
         latest: whether a newer message on the topic makes this one worthless.
         vital: whether its loss is counted on its own, too.
         ttl_s: seconds after which it is worthless; None: never. With MQTT 5 the broker is told too.
+        correlation: what who asked wants to find in the answer (MQTT 5); None: nothing.
     """
 
     topic: str
@@ -36,6 +37,7 @@ class Message:
     latest: bool = True
     vital: bool = False
     ttl_s: float | None = None
+    correlation: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

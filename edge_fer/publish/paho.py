@@ -9,19 +9,21 @@ import contextlib
 import select
 import socket
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from paho.mqtt.client import Client, DisconnectFlags
+from paho.mqtt.client import Client, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge_fer.errors import BrokerError
 from edge_fer.publish.outbox import Message
-from edge_fer.publish.transport import Accepted, Closed, Confirmed, Event, Refusal, Refused, Version
+from edge_fer.publish.transport import Accepted, Closed, Confirmed, Deaf, Event, Received, Refusal, Refused, Version
 
 _PAHO_VERSION: Final = {Version.V5: MQTTProtocolVersion.MQTTv5, Version.V311: MQTTProtocolVersion.MQTTv311}
 
@@ -36,6 +38,12 @@ _REFUSALS: Final = {
 
 # What the kernel holds back for a frozen broker is stale when it thaws; keep it to some hundred readings.
 _SEND_BUFFER_BYTES: Final = 32 * 1024
+
+_LARGEST_PACKET_BYTES: Final = 64 * 1024
+"""The broker keeps anything larger from us (MQTT 5)."""
+
+_READS_AT_ONCE: Final = 100
+"""Then it is our turn to send again, however much others send us."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,9 +113,15 @@ class PahoTransport:
         client.on_connect = self._on_connect
         client.on_publish = self._on_publish
         client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+        client.on_subscribe = self._on_subscribe
         self._client = client
+        properties = None
+        if version is Version.V5:
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            properties.MaximumPacketSize = _LARGEST_PACKET_BYTES
         try:
-            client.connect(self._broker.host, self._broker.port, self._broker.keepalive_s)
+            client.connect(self._broker.host, self._broker.port, self._broker.keepalive_s, properties=properties)
         except UnicodeError as error:
             raise OSError(f"'{self._broker.host}' is no host name") from error
         opened = client.socket()
@@ -125,14 +139,27 @@ class PahoTransport:
         events, self._events = self._events, []
         return events
 
+    def listen(self, topics: Sequence[str]) -> None:
+        """See `Transport.listen`."""
+        if self._client is None:
+            raise RuntimeError("listen() needs an open connection")
+        if self._client.protocol == MQTTProtocolVersion.MQTTv5:
+            options = SubscribeOptions(qos=1, noLocal=True, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
+            self._client.subscribe([(topic, options) for topic in topics])
+        else:
+            self._client.subscribe([(topic, 1) for topic in topics])
+
     def send(self, message: Message, expiry_s: int | None) -> int:
         """See `Transport.send`."""
         if self._client is None:
             raise RuntimeError("send() needs an open connection")
         properties = None
-        if expiry_s is not None and self._client.protocol == MQTTProtocolVersion.MQTTv5:
+        if self._client.protocol == MQTTProtocolVersion.MQTTv5:
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-            properties.MessageExpiryInterval = expiry_s
+            if expiry_s is not None:
+                properties.MessageExpiryInterval = expiry_s
+            if message.correlation is not None:
+                properties.CorrelationData = message.correlation
         return self._client.publish(
             message.topic, message.payload, message.qos, message.retain, properties=properties
         ).mid
@@ -152,7 +179,7 @@ class PahoTransport:
 
     def wake(self) -> None:
         """See `Transport.wake`."""
-        with contextlib.suppress(BlockingIOError):  # full of wake-ups already
+        with contextlib.suppress(OSError):  # full of wake-ups already, or closed
             self._waker.send(b"\0")
 
     def disconnect(self) -> None:
@@ -174,12 +201,13 @@ class PahoTransport:
         self._waker.close()
 
     def _read(self, client: Client) -> None:
-        opened: Any = client.socket()
-        while opened is not None and (
-            select.select([opened], [], [], 0)[0] or (isinstance(opened, ssl.SSLSocket) and opened.pending())
-        ):
+        for _ in range(_READS_AT_ONCE):
+            opened: Any = client.socket()
+            if opened is None or not (
+                select.select([opened], [], [], 0)[0] or (isinstance(opened, ssl.SSLSocket) and opened.pending())
+            ):
+                return
             client.loop_read()
-            opened = client.socket()
 
     def _on_connect(self, _client: Client, _userdata: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:
         if reason.is_failure:
@@ -187,6 +215,25 @@ class PahoTransport:
             self._events.append(Refused(_REFUSALS.get(name, Refusal.OTHER), name))
         else:
             self._events.append(Accepted())
+
+    def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            return  # no topic that we asked for
+        properties = message.properties
+        self._events.append(
+            Received(
+                topic,
+                bytes(message.payload),
+                retained=message.retain,
+                response_topic=getattr(properties, "ResponseTopic", None),
+                correlation=getattr(properties, "CorrelationData", None),
+            )
+        )
+
+    def _on_subscribe(self, _client: Client, _userdata: Any, _mid: int, reasons: list[ReasonCode], _: Any) -> None:
+        self._events += [Deaf(reason.getName()) for reason in reasons if reason.is_failure]
 
     def _on_publish(self, _client: Client, _userdata: Any, mid: int, reason: ReasonCode, _properties: Any) -> None:
         self._events.append(Confirmed(mid, reason.getName() if reason.is_failure else None))

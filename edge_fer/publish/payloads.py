@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from typing import Any, Final
 
 from edge_fer.publish.events import FaceEvent
-from edge_fer.publish.reports import HealthReport, Info, LinkStats
+from edge_fer.publish.reports import DeviceState, HealthReport, Info, LinkStats
 from edge_fer.records import Reading
 
 ONLINE: Final = b"online"
@@ -112,7 +112,27 @@ def info(report: Info) -> dict[str, Any]:
     }
 
 
-def health(report: HealthReport, link: LinkStats, wall_s: float) -> dict[str, Any]:
+def response(command: str | None, state: DeviceState | None, error: str | None, wall_s: float) -> dict[str, Any]:
+    """The answer to a command; `command` and `state` are None if it was not understood."""
+    return {
+        "time": timestamp(wall_s),
+        "command": command,
+        "ok": error is None,
+        "error": error,
+        "state": state
+        and {
+            "paused": state.paused,
+            "camera_online": state.camera_online,
+            "faces": state.faces,
+            "started_at": timestamp(state.started_at_s),
+            "heartbeat_s": state.heartbeat_s,
+            "rate_hz": state.rate_hz,
+            "health_s": state.health_s,
+        },
+    }
+
+
+def health(report: HealthReport, link: LinkStats, commands_refused: int, wall_s: float) -> dict[str, Any]:
     """How the daemon and its connection do."""
     return {
         "time": timestamp(wall_s),
@@ -131,10 +151,16 @@ def health(report: HealthReport, link: LinkStats, wall_s: float) -> dict[str, An
         "outbox_queued": link.queued,
         "outbox_lost": link.lost,
         "events_lost": link.events_lost,
+        "commands_refused": commands_refused,
         "rss_mb": round(report.rss_mb, 1),
         "temperature_c": None if report.temperature_c is None else round(report.temperature_c, 1),
         "throttled": report.throttled,
     }
+
+
+def running(on: bool) -> bytes:
+    """Plain text, as Home Assistant wants the state of a switch."""
+    return b"on" if on else b"off"
 
 
 def availability(online: bool) -> bytes:

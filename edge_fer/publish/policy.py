@@ -18,17 +18,17 @@ class Every:
     """Says True once per period, the first time at once."""
 
     def __init__(self, period_s: float) -> None:
-        self._period_s = period_s
+        self.period_s = period_s
         self._due_s: float | None = None
 
     def __call__(self, time_s: float) -> bool:
         """Whether something is due now; if so, it is taken as done."""
-        if self._due_s is None or not -2 * self._period_s < time_s - self._due_s < self._period_s:
+        if self._due_s is None or not -2 * self.period_s < time_s - self._due_s < self.period_s:
             # The first time, a new time line, or a period was missed: no burst to catch up.
-            self._due_s = time_s + self._period_s
+            self._due_s = time_s + self.period_s
             return True
         if time_s >= self._due_s:
-            self._due_s += self._period_s  # by the schedule: the frames' grid must not slow the rate down
+            self._due_s += self.period_s  # by the schedule: the frames' grid must not slow the rate down
             return True
         return False
 
@@ -72,11 +72,19 @@ class EmotionPolicy:
     def __init__(self, *, heartbeat_s: float, rate_hz: float) -> None:
         """Changes too come at most `rate_hz` times a second; one that comes sooner waits, and may be undone."""
         self._primary = PrimaryFace()
-        self._heartbeat_s = heartbeat_s
-        self._spacing_s = 1 / rate_hz
+        self.retune(heartbeat_s=heartbeat_s, rate_hz=rate_hz)
         self._seq = 0
         self._published_s = -inf
         self._published: tuple[int, str] | None = None
+
+    def retune(self, *, heartbeat_s: float, rate_hz: float) -> None:
+        """Go on with other rates."""
+        self._heartbeat_s = heartbeat_s
+        self._spacing_s = 1 / rate_hz
+
+    def hurry(self) -> None:
+        """Publish with the next update, whatever was published before."""
+        self._published_s = -inf
 
     def update(self, time_s: float, readings: Sequence[Reading]) -> Publication | None:
         """What to publish now, if anything."""
@@ -102,8 +110,14 @@ class FacesPolicy:
     """The `faces/<track>` topics: each face at most `rate_hz` times a second."""
 
     def __init__(self, *, rate_hz: float) -> None:
-        self._period_s = 1 / rate_hz
         self._paces: dict[int, _Pace] = {}
+        self.retune(rate_hz=rate_hz)
+
+    def retune(self, *, rate_hz: float) -> None:
+        """Go on with another rate."""
+        self._period_s = 1 / rate_hz
+        for pace in self._paces.values():
+            pace.due.period_s = self._period_s
 
     def update(self, time_s: float, readings: Sequence[Reading]) -> list[Publication]:
         """What to publish now; a track that is gone is forgotten."""

@@ -55,6 +55,29 @@ class HealthReport:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceState:
+    """How the device is at a moment, as it answers who asks.
+
+    Attributes:
+        paused: whether the camera is released on request.
+        camera_online: whether the camera delivers.
+        faces: how many are in view.
+        started_at_s: when the daemon started, seconds since the epoch.
+        heartbeat_s: the emotion is published so often even if nothing changes.
+        rate_hz: greatest rate of readings per face.
+        health_s: seconds between two health messages.
+    """
+
+    paused: bool
+    camera_online: bool
+    faces: int
+    started_at_s: float
+    heartbeat_s: float
+    rate_hz: float
+    health_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class LinkStats:
     """The state of the connection to the broker.
 

@@ -20,6 +20,12 @@ class Sink(Protocol):
     def camera(self, online: bool) -> None:
         """Say whether the camera delivers: at the start and on every change."""
 
+    def running(self, on: bool) -> None:
+        """Say whether the daemon looks, or is paused: at the start and on every change."""
+
+    def refresh(self) -> None:
+        """Tell all state again, with the next frame what is seen in it."""
+
     def publish(self, time_s: float, readings: Sequence[Reading]) -> None:
         """Take one frame's readings, none if nobody is there; `time_s` is the frame's time."""
 
@@ -41,6 +47,12 @@ class ReadingsOnly:
 
     def camera(self, online: bool) -> None:
         """Nothing: the log tells."""
+
+    def running(self, on: bool) -> None:
+        """Nothing: the log tells."""
+
+    def refresh(self) -> None:
+        """Nothing."""
 
     def health(self, report: HealthReport) -> None:
         """Nothing."""
@@ -96,6 +108,16 @@ class Sinks:
         """Tell all."""
         for sink in self._sinks:
             sink.camera(online)
+
+    def running(self, on: bool) -> None:
+        """Tell all."""
+        for sink in self._sinks:
+            sink.running(on)
+
+    def refresh(self) -> None:
+        """Ask all."""
+        for sink in self._sinks:
+            sink.refresh()
 
     def publish(self, time_s: float, readings: Sequence[Reading]) -> None:
         """Tell all."""

@@ -4,6 +4,7 @@ The link asks, the transport answers with events; there are no callbacks, so not
 library could swallow or be killed by our exceptions. Except for `wake`, one thread alone calls it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol, TypeAlias
@@ -55,7 +56,33 @@ class Closed:
     taken_over: bool = False
 
 
-Event: TypeAlias = Accepted | Refused | Confirmed | Closed
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message came on a topic that we listen to.
+
+    Attributes:
+        topic: where it came.
+        payload: what it says.
+        retained: whether the broker had kept it, so that nobody may have said it just now.
+        response_topic: where the sender waits for an answer (MQTT 5).
+        correlation: what the sender wants to find in the answer (MQTT 5).
+    """
+
+    topic: str
+    payload: bytes
+    retained: bool = False
+    response_topic: str | None = None
+    correlation: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deaf:
+    """The broker does not let us listen; `reason` in its words."""
+
+    reason: str
+
+
+Event: TypeAlias = Accepted | Refused | Confirmed | Closed | Received | Deaf
 
 
 class Transport(Protocol):
@@ -70,6 +97,9 @@ class Transport(Protocol):
 
     def poll(self) -> list[Event]:
         """Read and write what can be without waiting; what happened since the last call."""
+
+    def listen(self, topics: Sequence[str]) -> None:
+        """Ask for what others say there from now on; what the broker had kept is not wanted."""
 
     def send(self, message: Message, expiry_s: int | None) -> int:
         """Hand one message over; returns the number that `Confirmed` will carry.

@@ -1,5 +1,6 @@
 import logging
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -38,6 +39,8 @@ class FakeTransport:
             raise LookupError("a bug")
         events, self._events = self._events, []
         return events
+
+    def listen(self, topics: Sequence[str]) -> None: ...
 
     def send(self, message: Message, expiry_s: int | None) -> int:
         self.sent.append(message.payload)

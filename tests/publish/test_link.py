@@ -1,11 +1,12 @@
 import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pytest
 
 from edge_fer.publish.link import Link
 from edge_fer.publish.outbox import Message, Outbox
-from edge_fer.publish.transport import Accepted, Closed, Confirmed, Event, Refusal, Refused, Version
+from edge_fer.publish.transport import Accepted, Closed, Confirmed, Deaf, Event, Received, Refusal, Refused, Version
 
 AUTO = (Version.V5, Version.V311)
 LEVELS = {logging.INFO: "info", logging.WARNING: "warning"}
@@ -21,6 +22,8 @@ class FakeTransport:
     events: list[Event] = field(default_factory=list)
     sent: list[tuple[str, int | None]] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
+    listening: tuple[str, ...] = ()
+    listened: int = 0
 
     def open(self, version: Version) -> None:
         if self.error is not None:
@@ -30,6 +33,10 @@ class FakeTransport:
     def poll(self) -> list[Event]:
         events, self.events = self.events, []
         return events
+
+    def listen(self, topics: Sequence[str]) -> None:
+        self.listening = tuple(topics)
+        self.listened += 1
 
     def send(self, message: Message, expiry_s: int | None) -> int:
         self.sent.append((message.payload.decode(), expiry_s))
@@ -59,7 +66,12 @@ class FakeTransport:
 class Rig:
     """A link on a fake broker, with no jitter."""
 
-    def __init__(self, versions: tuple[Version, ...] = AUTO, keepalive_s: float = 30) -> None:
+    def __init__(
+        self,
+        versions: tuple[Version, ...] = AUTO,
+        keepalive_s: float = 30,
+        hear: Mapping[str, Callable[[Received], None]] | None = None,
+    ) -> None:
         self.transport = FakeTransport()
         self.outbox = Outbox()
         self.link = Link(
@@ -68,6 +80,7 @@ class Rig:
             address="broker:1883",
             versions=versions,
             keepalive_s=keepalive_s,
+            hear=hear,
             uniform=lambda: 0.0,
         )
 
@@ -105,6 +118,28 @@ def test_what_waited_goes_out_once_the_broker_lets_us_in() -> None:
     rig.hear(0.2, Accepted())
     assert rig.transport.payloads == ["1"]
     assert rig.link.stats.protocol == "5"
+
+
+def test_commands_are_heard_on_every_connection_and_what_nobody_asked_for_is_ignored(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    heard: list[Received] = []
+    rig = Rig(hear={"a/command": heard.append})
+    rig.connect()
+    assert rig.transport.listening == ("a/command",)
+    rig.hear(1, Received("a/command", b"pause"), Received("b/command", b"resume"))
+    assert heard == [Received("a/command", b"pause")]
+    rig.hear(20, Closed("gone"))
+    rig.connect(25)
+    assert rig.transport.listened == 2
+    caplog.clear()
+    rig.hear(26, Deaf("Not authorized"), Deaf("Not authorized"))
+    assert log_of(caplog) == [
+        (
+            "warning",
+            "The MQTT broker broker:1883 does not let us hear commands: Not authorized; look at its access rules",
+        )
+    ]
 
 
 def test_expiry_counts_from_when_the_message_was_made() -> None:

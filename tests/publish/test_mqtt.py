@@ -30,6 +30,9 @@ class FakePost:
         assert not self.closed
         self.messages.append(message)
 
+    def repeat(self) -> None:
+        assert not self.closed
+
     def check(self) -> None:
         raise RuntimeError("the MQTT thread has ended")
 

@@ -70,7 +70,7 @@ def test_info_says_what_runs_here(info: Info) -> None:
 
 
 def test_health_joins_the_daemons_figures_and_the_links(report: HealthReport) -> None:
-    assert validate("health", payloads.encode(payloads.health(report, LINK, WALL_S))) == {
+    assert validate("health", payloads.encode(payloads.health(report, LINK, 5, WALL_S))) == {
         "time": "2026-01-31T12:00:00.123Z",
         "fps": 14.99,
         "stages": {
@@ -83,6 +83,7 @@ def test_health_joins_the_daemons_figures_and_the_links(report: HealthReport) ->
         "outbox_queued": 3,
         "outbox_lost": 4,
         "events_lost": 2,
+        "commands_refused": 5,
         "rss_mb": 91.4,
         "temperature_c": 54.2,
         "throttled": None,

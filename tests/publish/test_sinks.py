@@ -36,6 +36,12 @@ class FakeSink:
     def publish(self, time_s: float, readings: Sequence[Reading]) -> None:
         self._note(f"publish {time_s} {len(readings)}")
 
+    def running(self, on: bool) -> None:
+        self._note(f"running {on}")
+
+    def refresh(self) -> None:
+        self._note("refresh")
+
     def health(self, report: HealthReport) -> None:
         self._note("health")
 
@@ -75,11 +81,13 @@ def test_several_sinks_are_one(make_reading: Callable[..., Reading], info: Info,
     sinks = Sinks(FakeSink("a", calls), FakeSink("b", calls))
     sinks.info(info)
     sinks.camera(online=False)
+    sinks.running(True)
+    sinks.refresh()
     sinks.publish(1.5, [make_reading()])
     sinks.health(report)
     sinks.check()
     sinks.close()
-    expected = ["info", "camera False", "publish 1.5 1", "health", "check"]
+    expected = ["info", "camera False", "running True", "refresh", "publish 1.5 1", "health", "check"]
     assert calls == [f"{name}.{call}" for call in expected for name in "ab"] + ["b.close", "a.close"]
 
 

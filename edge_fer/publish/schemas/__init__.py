@@ -7,16 +7,19 @@ from typing import Any, Final
 TOPICS: Final = {
     "availability": "availability",
     "camera/availability": "availability",
+    "running": "running",
     "info": "info",
     "emotion": "reading",
     "faces/+": "reading",
     "event": "event",
     "health": "health",
+    "command": "command",
+    "response": "response",
 }
-"""The schema's name for each topic below `<base>/<device>`, as an MQTT topic filter.
+"""The schema's name for each topic below `<base>/<device>`, as an MQTT topic filter."""
 
-`availability` describes the plain text of the payload; the others describe JSON.
-"""
+PLAIN_TEXT: Final = frozenset({"availability", "running"})
+"""The schemas that describe the payload's text itself; the others describe JSON."""
 
 
 def load(name: str) -> dict[str, Any]:
