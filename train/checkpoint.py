@@ -28,7 +28,8 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has n
 
     Args:
         run: the folder; receives `checkpoint.npz` and `history.csv`.
-        state: JSON values kept with it; `epoch`, `stage`, `best`, `history`, `stopped` and `watchers` are ours.
+        state: JSON values kept with it; `recipe` and `stage` are read, `epoch`, `best`, `history`, `stopped` and
+            `watchers` are written.
         judge: knows the best score.
         watchers: EarlyStopping and the like.
         writes: whether this process saves; otherwise it only keeps `state` up to date.
@@ -54,6 +55,10 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has n
             self._judge.best_weights = load_best(self._run)
         for watcher, memory in zip(self._watchers, self._state["watchers"], strict=False):
             vars(watcher).update(memory)
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002  likewise
+        """Seed the engine's own generator by the epoch: PyTorch's dropout draws from it, not from Keras' seeds."""
+        keras.utils.set_random_seed(self._state["recipe"]["seed"] + len(self._state["history"]))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
         """Save."""
