@@ -84,6 +84,8 @@ def make_parser() -> argparse.ArgumentParser:
     )
     evaluate.add_arguments(evaluated)
     evaluated.set_defaults(run=evaluate.run)
+    password = command("password", "hash a password for the live page, typed at the terminal")
+    password.add_argument("--token", action="store_true", help="make a random token for scripts instead")
     models = command("models", "fetch, list or verify the detector files that are not shipped")
     models.add_argument("action", choices=["pull", "list", "verify"])
     return parser
@@ -171,6 +173,16 @@ def _predict(args: argparse.Namespace) -> int:
             print(as_json(prediction).decode() if args.json else as_text(prediction), flush=True)
             if annotator:
                 annotator.write(prediction)
+    return 0
+
+
+def _password(args: argparse.Namespace) -> int:
+    from edge_fer.password import print_password_hash, print_token
+
+    if args.token:
+        print_token(sys.stdout)
+    else:
+        print_password_hash(sys.stdout)
     return 0
 
 

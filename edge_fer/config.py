@@ -4,13 +4,25 @@ The annotated `configs/edge-fer.yaml`, the JSON Schema for editors and the sente
 from these fields; a test keeps the YAML equal to them.
 """
 
+import ipaddress
 import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    model_validator,
+)
+
+from edge_fer.password import PASSWORD_HASH, TOKEN_HASH
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -22,6 +34,18 @@ Topic = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-
 def _number_as_text(value: object) -> object:
     """YAML reads `5` as a number; the version's name is what was meant."""
     return str(value) if type(value) is int else value
+
+
+def _is_password_hash(value: SecretStr) -> SecretStr:
+    if not PASSWORD_HASH.fullmatch(value.get_secret_value()):
+        raise ValueError("this is no password's hash; run `edge-fer password` and copy what it prints")
+    return value
+
+
+def _is_token_hash(value: SecretStr) -> SecretStr:
+    if not TOKEN_HASH.fullmatch(value.get_secret_value()):
+        raise ValueError("this is no token's hash; run `edge-fer password --token` and copy what it prints")
+    return value
 
 
 class Section(BaseModel):
@@ -125,6 +149,15 @@ class EventsConfig(Section):
     """So many wait at most (some 400 bytes each); beyond it the oldest is given up, and counted."""
 
 
+class HomeAssistantConfig(Section):
+    """How Home Assistant finds the device."""
+
+    enabled: bool = True
+    """Announce the device by MQTT discovery; false takes the announcement back."""
+    discovery_prefix: Topic = "homeassistant"
+    """Home Assistant's own discovery prefix."""
+
+
 class MqttConfig(Section):
     """The broker and what is sent to it."""
 
@@ -151,6 +184,7 @@ class MqttConfig(Section):
     health_s: Seconds = 30.0
     """Seconds between two health messages."""
     events: EventsConfig = EventsConfig()
+    home_assistant: HomeAssistantConfig = HomeAssistantConfig()
     tls: TlsConfig = TlsConfig()
 
 
@@ -159,12 +193,45 @@ class WebConfig(Section):
 
     enabled: bool = False
     """Serve the live page to browsers."""
-    host: Literal["127.0.0.1", "::1", "localhost"] = "127.0.0.1"
-    """The page has no login yet, so it is offered to this machine only."""
+    host: Annotated[str, StringConstraints(min_length=1, max_length=253)] = "127.0.0.1"
+    """Address to listen on; 0.0.0.0 (or ::) is every one, and any but this machine's own demands a password."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     """Port of the page; 0 takes a free one, which the log names."""
     pictures: bool = False
     """Show the camera's picture; false shows only where faces are, as outlines on an empty stage."""
+    password_hash: Annotated[SecretStr, AfterValidator(_is_password_hash)] | None = Field(default=None, strict=False)
+    """What `edge-fer password` prints (also: EDGE_FER_WEB_PASSWORD_HASH, or the credential web_password_hash)."""
+    token_hash: Annotated[SecretStr, AfterValidator(_is_token_hash)] | None = Field(default=None, strict=False)
+    """What `edge-fer password --token` prints: lets scripts in that send the token, beside the password."""
+    names: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]{1,253}$")], ...] = Field(
+        default=(), strict=False
+    )
+    """Further names by which browsers may call this machine, such as kitchen.lan; its own and .local are known."""
+    cert_file: Path | None = Field(default=None, strict=False)
+    """Certificate, PEM: the page is then served over https only."""
+    key_file: Path | None = Field(default=None, strict=False)
+    """The certificate's private key, PEM, without a passphrase."""
+
+    @property
+    def for_this_machine(self) -> bool:
+        """Whether `host` is one that no other machine can reach."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @model_validator(mode="after")
+    def _closed_to_strangers(self) -> "WebConfig":
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file belong together; give both or neither")
+        if self.token_hash is not None and self.password_hash is None:
+            raise ValueError("token_hash stands beside a password; run `edge-fer password` and set password_hash too")
+        if not self.for_this_machine and self.password_hash is None:
+            raise ValueError(
+                f"host {self.host} would show the page to the network without a password; "
+                "run `edge-fer password` and set password_hash, or give host 127.0.0.1"
+            )
+        return self
 
 
 class LogConfig(Section):

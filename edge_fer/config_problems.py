@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from pydantic import BaseModel
 
@@ -11,6 +11,8 @@ from edge_fer.config import Config
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
+
+SECRET_KEYS: Final = ("password", "password_hash", "token_hash")
 
 KeyPath: TypeAlias = tuple[str, ...]
 """Where an option stands: the names of its sections and its own."""
@@ -33,7 +35,7 @@ def _problem(error: "ErrorDetails", key: KeyPath) -> str:
         return f"there is no such key; {right}"
     if kind == "value_error":
         return str(error["ctx"]["error"])
-    shown = "***" if key[-1] == "password" else _shown(value)
+    shown = "***" if key[-1] in SECRET_KEYS else _shown(value)
     return f"{shown} is not right; give {_expected(key)}"
 
 
@@ -69,6 +71,8 @@ def _in_words(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
             return "true or false"
         case "null":
             return "null"
+        case "array":
+            return f"a list of {_in_words(schema['items'], definitions)}"
         case "object":
             return "a block of `key: value` lines"
         case "integer" | "number" as kind:

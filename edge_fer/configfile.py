@@ -19,6 +19,8 @@ from edge_fer.errors import ConfigError
 SECRETS: Final[Mapping[str, KeyPath]] = {
     "mqtt_username": ("mqtt", "username"),
     "mqtt_password": ("mqtt", "password"),
+    "web_password_hash": ("web", "password_hash"),
+    "web_token_hash": ("web", "token_hash"),
 }
 """Credential NAME (systemd's `LoadCredential=NAME:…`) or variable EDGE_FER_NAME (upper case) sets this key."""
 
@@ -28,8 +30,8 @@ def load_config(path: Path | None, environ: Mapping[str, str] = os.environ) -> C
 
     Args:
         path: the YAML file; None means all defaults.
-        environ: where `EDGE_FER_MQTT_USERNAME`, `EDGE_FER_MQTT_PASSWORD` and `CREDENTIALS_DIRECTORY` are looked
-            up; a credential wins over a variable, and a variable over the file.
+        environ: where the variables of `SECRETS` and `CREDENTIALS_DIRECTORY` are looked up; a credential wins over a
+            variable, and a variable over the file.
 
     Raises:
         ConfigError: the file cannot be read or does not hold a valid configuration; lists every problem.

@@ -74,7 +74,20 @@ def test_five_errors_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
         ("detector: {kind: mtcnn}\n", "1: detector.kind: 'mtcnn' is not right; give auto, yunet or haar"),
         ("mqtt: {port: '1883'}\n", "1: mqtt.port: '1883' is not right; give a whole number from 1 up to 65535"),
         ("mqtt:\n  tls: {key_file: k}\n", "2: mqtt.tls: cert_file and key_file belong together; give both or neither"),
-        ("web: {host: 0.0.0.0}\n", "1: web.host: '0.0.0.0' is not right; give 127.0.0.1, ::1 or localhost"),
+        ("web: {host: 0.0.0.0}\n", "1: web: host 0.0.0.0 would show the page to the network without a password; "
+         "run `edge-fer password` and set password_hash, or give host 127.0.0.1"),
+        ("web: {host: kitchen}\n", "1: web: host kitchen would show the page to the network without a password; "
+         "run `edge-fer password` and set password_hash, or give host 127.0.0.1"),
+        ("web: {password_hash: secret}\n", "1: web.password_hash: this is no password's hash; "
+         "run `edge-fer password` and copy what it prints"),
+        ("web: {password_hash: 3}\n", "1: web.password_hash: *** is not right; give text or null"),
+        ("web: {token_hash: secret}\n", "1: web.token_hash: this is no token's hash; "
+         "run `edge-fer password --token` and copy what it prints"),
+        (f"web: {{token_hash: 'sha256:{'0' * 64}'}}\n", "1: web: token_hash stands beside a password; "
+         "run `edge-fer password` and set password_hash too"),
+        ("web: {cert_file: c}\n", "1: web: cert_file and key_file belong together; give both or neither"),
+        ("web: {names: [a b]}\n", "1: web.names: 'a b' is not right; "
+         "give a list of text of the form ^[A-Za-z0-9.-]{1,253}$"),
         ("mqtt:\n  port: 1\n  port: 2\n", "3: mqtt.port: already set in line 2; keep one of the two"),
         ("- a\n", "1: the file must hold `key: value` lines, as configs/edge-fer.yaml does"),
         ("a: [\n", "2: this is not YAML: expected the node content, but found '<stream end>'; "

@@ -12,11 +12,12 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
+from edge_fer.web.access import NO_STORE, Access, Lock
 from edge_fer.web.commands import Ask, command_routes
 from edge_fer.web.feed import Feed
-from edge_fer.web.guard import Guard
+from edge_fer.web.guard import Guard, Hosts
 
 MEDIA_TYPES: Final = {
     ".css": "text/css",
@@ -24,14 +25,23 @@ MEDIA_TYPES: Final = {
     ".js": "text/javascript",
     ".svg": "image/svg+xml",
 }
-NO_STORE: Final = {"cache-control": "no-store"}
 REVALIDATE: Final = {"cache-control": "no-cache"}
 HEALTHY_S = 10.0
 """The daemon is healthy while the inference loop spoke in the last so many seconds."""
 
 
-def make_app(feed: Feed, *, ask: Ask, hosts: Iterable[str]) -> Starlette:
-    """The ASGI application over a feed, answering to these host names only; `ask` takes its viewers' wishes."""
+PAGES: Final = {"index.html": "/", "login.html": "/login"}
+
+
+def make_app(feed: Feed, *, ask: Ask, access: Access, hosts: Hosts) -> Starlette:
+    """The ASGI application.
+
+    Args:
+        feed: what it shows.
+        ask: takes its viewers' wishes.
+        access: who may be a viewer.
+        hosts: the names to which it answers.
+    """
 
     async def state(_: Request) -> Response:
         return JSONResponse(feed.state(), headers=NO_STORE)
@@ -58,16 +68,19 @@ def make_app(feed: Feed, *, ask: Ask, hosts: Iterable[str]) -> Starlette:
             headers=NO_STORE,
         )
 
+    static = list(_static_routes())
+    public = {"/api/login", "/healthz", *(route.path for route in static if route.path != "/")}
     return Starlette(
         routes=[
             Route("/healthz", healthz),
             Route("/api/state", state),
             Route("/api/events", events),
             Route("/picture.jpg", picture),
-            *command_routes(ask),
-            *_static_routes(),
+            *access.routes(),
+            *command_routes(ask, locked=access.locked),
+            *static,
         ],
-        middleware=[Middleware(Guard, hosts=hosts)],
+        middleware=[Middleware(Guard, hosts=hosts), Middleware(Lock, access=access, public=public)],
     )
 
 
@@ -78,12 +91,12 @@ async def _event_stream(feed: Feed) -> AsyncIterator[str]:
     yield "event: stopped\ndata: {}\n\n"
 
 
-def _static_routes() -> Iterable[BaseRoute]:
+def _static_routes() -> Iterable[Route]:
     """A route per file of `static/`; they are few and small, so they are read once, and no path is ever looked up."""
     for file in files("edge_fer.web").joinpath("static").iterdir():
         suffix = "." + file.name.rpartition(".")[2]
         if suffix in MEDIA_TYPES:
-            path = "/" if file.name == "index.html" else f"/{file.name}"
+            path = PAGES.get(file.name, f"/{file.name}")
             yield Route(path, _static_file(file.read_bytes(), MEDIA_TYPES[suffix]))
 
 

@@ -13,32 +13,34 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from edge_fer.control import Wish
+from edge_fer.web.access import BY_TOKEN, NO_STORE, refusal
 
 Ask: TypeAlias = Callable[[Wish], None]
 
 COMMANDS: Final = {"pause": Wish.PAUSE, "resume": Wish.RESUME, "stop": Wish.STOP}
 TOKEN_HEADER: Final = "x-edge-fer-token"  # noqa: S105 - its name, not its value
-NO_STORE: Final = {"cache-control": "no-store"}
 
 
-def command_routes(ask: Ask) -> list[Route]:
-    """`GET /api/session` gives the token, `POST /api/commands/NAME` takes it and asks for what the name says."""
+def command_routes(ask: Ask, *, locked: bool) -> list[Route]:
+    """`GET /api/session` gives the token, `POST /api/commands/NAME` takes it and asks for what the name says.
+
+    Args:
+        ask: takes the wishes.
+        locked: whether viewers are logged in, and so can log out.
+    """
     token = secrets.token_urlsafe(32)
 
     async def session(_: Request) -> Response:
-        return JSONResponse({"token": token}, headers=NO_STORE)
+        return JSONResponse({"token": token, "locked": locked}, headers=NO_STORE)
 
     async def command(request: Request) -> Response:
         name = request.path_params["name"]
         if name not in COMMANDS:
-            return _refusal(404, f"There is no such command; there are {', '.join(COMMANDS)}.")
-        if not secrets.compare_digest(request.headers.get(TOKEN_HEADER, "").encode(), token.encode()):
-            return _refusal(403, f"The header {TOKEN_HEADER} must hold the token of /api/session.")
+            return refusal(404, f"There is no such command; there are {', '.join(COMMANDS)}.")
+        known = secrets.compare_digest(request.headers.get(TOKEN_HEADER, "").encode(), token.encode())
+        if not (known or request.scope[BY_TOKEN]):
+            return refusal(403, f"The header {TOKEN_HEADER} must hold the token of /api/session.")
         ask(COMMANDS[name])
         return JSONResponse({"command": name}, status_code=202, headers=NO_STORE)
 
     return [Route("/api/session", session), Route("/api/commands/{name}", command, methods=["POST"])]
-
-
-def _refusal(status: int, sentence: str) -> Response:
-    return JSONResponse({"error": sentence}, status_code=status, headers=NO_STORE)

@@ -1,5 +1,6 @@
 """What every request passes and every answer carries, so that no other web site can look through this page."""
 
+import ipaddress
 from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlsplit
@@ -21,6 +22,33 @@ SECURITY_HEADERS: Final = {
 }
 
 
+class Hosts:
+    """The host names to which a page answers.
+
+    Args:
+        names: these; upper and lower case are the same.
+        addresses: every IP address as well. No foreign page can be loaded under one that is ours.
+    """
+
+    def __init__(self, names: Iterable[str], *, addresses: bool) -> None:
+        self._names = frozenset(name.lower() for name in names)
+        self._addresses = addresses
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names or (self._addresses and is_address(name))
+
+    def __str__(self) -> str:
+        return ", ".join([*sorted(self._names), *(["an IP address"] if self._addresses else [])])
+
+
+def is_address(name: object) -> bool:
+    """Whether a host name is an IP address."""
+    try:
+        return isinstance(name, str) and ipaddress.ip_address(name) is not None
+    except ValueError:
+        return False
+
+
 class Guard:
     """ASGI middleware: refuses requests to foreign host names, and from foreign sites, and adds `SECURITY_HEADERS`.
 
@@ -28,9 +56,9 @@ class Guard:
     cannot change the Host header that the browser then sends.
     """
 
-    def __init__(self, app: ASGIApp, *, hosts: Iterable[str]) -> None:
+    def __init__(self, app: ASGIApp, *, hosts: Hosts) -> None:
         self._app = app
-        self._hosts = frozenset(hosts)
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -43,8 +71,7 @@ class Guard:
         app: ASGIApp = self._app
         headers = Headers(scope=scope)
         if host_name(headers.get("host", "")) not in self._hosts:
-            names = ", ".join(sorted(self._hosts))
-            app = PlainTextResponse(f"This page answers only to these host names: {names}.\n", status_code=421)
+            app = PlainTextResponse(f"This page answers only to these host names: {self._hosts}.\n", status_code=421)
         elif scope["method"] not in READING and not from_this_page(headers):
             app = PlainTextResponse("Only this page itself may ask for that.\n", status_code=403)
         await app(scope, receive, send_guarded)

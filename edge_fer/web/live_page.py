@@ -3,6 +3,7 @@
 import errno
 import logging
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from uvicorn import Server
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - recognized, not bound to
 
 _log = logging.getLogger(__name__)
 
@@ -51,8 +53,9 @@ class LivePage:
         encode: Encoder = _encode_with_opencv,
         clock: Clock = time.monotonic,
     ) -> None:
-        self._host = settings.host
+        self._settings = settings
         self._port = settings.port
+        self._clock = clock
         self._ask = ask
         self._feed = Feed(encode=encode if settings.pictures else None, clock=clock)
         self._server: Server | None = None
@@ -62,7 +65,9 @@ class LivePage:
     @property
     def address(self) -> str:
         """The page's URL, as a person may type it."""
-        return f"http://{f'[{self._host}]' if ':' in self._host else self._host}:{self._port}/"
+        scheme = "http" if self._settings.cert_file is None else "https"
+        host = socket.gethostname() if self._settings.host in EVERYWHERE else self._settings.host
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self._port}/"
 
     def start(self) -> None:
         """Listen and serve; returns when browsers can connect.
@@ -71,20 +76,39 @@ class LivePage:
             PageError: the extra `[web]` is not installed, or the port cannot be had.
         """
         try:
-            from edge_fer.web.server import make_server  # noqa: PLC0415 - an optional extra, and slow to import
+            # An optional extra, and slow to import.
+            from edge_fer.web.access import Access  # noqa: PLC0415
+            from edge_fer.web.app import make_app  # noqa: PLC0415
+            from edge_fer.web.guard import Hosts  # noqa: PLC0415
+            from edge_fer.web.server import make_server  # noqa: PLC0415
         except ModuleNotFoundError as error:
             raise PageError(
                 f"the live page needs {error.name}, which is not installed; run `pip install 'edge-fer[web]'`, "
                 "or set web.enabled to false"
             ) from None
+        web = self._settings
+        encrypted = self._check_certificate()
         listener = self._listen()
         self._port = listener.getsockname()[1]
-        self._server = make_server(self._feed, ask=self._ask, hosts={*LOOPBACK_NAMES, self._host})
+        access = Access(
+            password_hash=web.password_hash.get_secret_value() if web.password_hash else None,
+            token_hash=web.token_hash.get_secret_value() if web.token_hash else None,
+            cookie=f"edge-fer-{self._port}",
+            secure=encrypted,
+            clock=self._clock,
+        )
+        names = {*LOOPBACK_NAMES, web.host, *web.names}
+        if not web.for_this_machine:
+            names |= {socket.gethostname(), f"{socket.gethostname()}.local"}
+        app = make_app(self._feed, ask=self._ask, access=access, hosts=Hosts(names, addresses=not web.for_this_machine))
+        self._server = make_server(app, self._feed, cert_file=web.cert_file, key_file=web.key_file)
         self._thread = threading.Thread(
             target=self._serve, args=(self._server, listener), name="live-page", daemon=True
         )
         self._thread.start()
         _log.info("live page: %s", self.address)
+        if not (web.for_this_machine or encrypted):
+            _log.warning("The live page's password travels unencrypted: set web.cert_file and web.key_file")
 
     def update(self, frame: Frame | None, readings: Sequence[Reading], status: Status) -> None:
         """Show this from now on; costs microseconds, whoever looks or hangs.
@@ -110,12 +134,31 @@ class LivePage:
         self._thread.join()
         self._server = self._thread = None
 
-    def _listen(self) -> socket.socket:
-        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+    def _check_certificate(self) -> bool:
+        """Whether there is one, and it can be used."""
+        cert_file, key_file = self._settings.cert_file, self._settings.key_file
+        if cert_file is None:
+            return False
         try:
-            return socket.create_server((self._host, self._port), family=family)
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert_file, key_file, password="")
+        except ssl.SSLError:
+            reason: object = "they do not belong together"
         except OSError as error:
-            place = f"port {self._port} on {self._host}"
+            reason = error.strerror or error
+        else:
+            return True
+        raise PageError(
+            f"the live page: {cert_file} and {key_file} cannot be used: {reason}; "
+            "give a certificate and its private key, both PEM, without a passphrase"
+        )
+
+    def _listen(self) -> socket.socket:
+        host = self._settings.host
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            return socket.create_server((host, self._port), family=family)
+        except OSError as error:
+            place = f"port {self._port} on {host}"
             if error.errno == errno.EADDRINUSE:
                 raise PageError(
                     f"the live page: {place} is taken by another program; set web.port to a free one"

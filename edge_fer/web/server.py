@@ -2,17 +2,13 @@
 
 import asyncio
 import socket
-from collections.abc import Iterable
+from pathlib import Path
 
 import uvicorn
+from starlette.applications import Starlette
 
-from edge_fer.web.app import make_app
-from edge_fer.web.commands import Ask
+from edge_fer.web.connection import Connection
 from edge_fer.web.feed import PICTURES_PER_S, Feed
-
-MOST_CONNECTIONS = 64
-"""With so many open, requests are answered with 503."""
-
 
 FAREWELL_S = 2 / PICTURES_PER_S
 """Time for viewers to hear that the page closes."""
@@ -34,13 +30,16 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def make_server(feed: Feed, *, ask: Ask, hosts: Iterable[str]) -> Server:
-    """The server over a feed; `run(sockets=[…])` serves in the calling thread until `should_exit` is set."""
+def make_server(app: Starlette, feed: Feed, *, cert_file: Path | None, key_file: Path | None) -> Server:
+    """The server of an application over a feed, with TLS if there are files for it.
+
+    `run(sockets=[…])` serves in the calling thread until `should_exit` is set.
+    """
     return Server(
         uvicorn.Config(
-            make_app(feed, ask=ask, hosts=hosts),
+            app,
             loop="asyncio",
-            http="h11",
+            http=Connection,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -48,7 +47,8 @@ def make_server(feed: Feed, *, ask: Ask, hosts: Iterable[str]) -> Server:
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            limit_concurrency=MOST_CONNECTIONS,
+            ssl_certfile=cert_file,
+            ssl_keyfile=key_file,
             timeout_graceful_shutdown=1,  # for the viewer that connected at the very moment
         ),
         feed,

@@ -12,11 +12,13 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.chrome.webdriver import WebDriver
 from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from edge_fer.config import WebConfig
 from edge_fer.control import Wish
+from edge_fer.password import hash_password
 from edge_fer.records import LABELS, Frame, Reading
 from edge_fer.web import LivePage, Status
 
@@ -232,14 +234,14 @@ def test_pause_and_resume_by_keyboard(browser: WebDriver, page: LivePage, asked:
     page.update(None, [], replace(STATUS, camera_online=False))
     wait(browser, lambda: condition(browser) == "opening")
     show_live(browser, page, frame(60), [])
-    assert text(browser, ".control") == "Pause"
+    assert text(browser, "#controls button") == "Pause"
 
 
 def test_a_pause_from_elsewhere_is_shown(browser: WebDriver, page: LivePage) -> None:
     page.update(None, [], PAUSED)
     browser.get(page.address)
     wait(browser, lambda: condition(browser) == "paused")
-    assert text(browser, ".control") == "Resume"
+    assert text(browser, "#controls button") == "Resume"
 
 
 def test_stop_asks_first_and_says_how_to_come_back(browser: WebDriver, page: LivePage, asked: list[Wish]) -> None:
@@ -259,6 +261,32 @@ def test_stop_asks_first_and_says_how_to_come_back(browser: WebDriver, page: Liv
     wait(browser, lambda: condition(browser) == "stopped")
     assert "systemctl start edge-fer" in text(browser, "#hint")
     assert browser.execute_script("return [...document.querySelectorAll('#controls button')].every((b) => b.disabled)")
+
+
+def test_a_password_opens_the_page_and_a_wrong_one_does_not(browser: WebDriver) -> None:
+    web = WebConfig.model_validate({"port": 0, "password_hash": hash_password("correct horse")})
+    page = LivePage(web, ask=print)
+    page.start()
+    page.update(frame(60), [reading(3, "sad")], STATUS)
+    browser.get(page.address)
+    wait(browser, lambda: text(browser, "h1") == "This page is locked")
+    press(browser, "wrong horse" + Keys.ENTER)  # the field has the focus already
+    wait(browser, lambda: text(browser, "#failure") == "This is not the password.")
+    assert browser.current_url == f"{page.address}login"
+    press(browser, "correct horse" + Keys.ENTER)  # over the wrong one, which is selected
+    wait(browser, lambda: text(browser, ".card-emotion") == "Sad")
+    assert browser.execute_script("return document.cookie") == ""
+    successor = LivePage(web.model_copy(update={"port": httpx.URL(page.address).port}), ask=print)
+    page.close()
+    successor.start()  # sessions end with the daemon
+    wait(browser, lambda: text(browser, "h1") == "This page is locked")
+    press(browser, "correct horse" + Keys.ENTER)
+    wait(browser, lambda: text(browser, "h1").startswith("edge-fer"))
+    sign_out = browser.find_element(By.ID, "sign-out")
+    wait(browser, sign_out.is_displayed)
+    sign_out.click()
+    wait(browser, lambda: text(browser, "h1") == "This page is locked")
+    successor.close()
 
 
 def test_with_pictures_off_only_outlines_are_shown(browser: WebDriver) -> None:

@@ -1,5 +1,7 @@
+import contextlib
 import json
 import logging
+import random
 import re
 import socket
 import subprocess
@@ -21,8 +23,8 @@ from edge_fer.control import Wish
 from edge_fer.records import LABELS, Frame, Reading
 from edge_fer.web import LivePage, PageError, Status
 from edge_fer.web.commands import COMMANDS, TOKEN_HEADER, Ask
+from edge_fer.web.connection import MOST_CONNECTIONS
 from edge_fer.web.guard import SECURITY_HEADERS, host_name
-from edge_fer.web.server import MOST_CONNECTIONS
 
 STATUS = Status(
     device="kitchen",
@@ -146,7 +148,7 @@ def hang(page: LivePage) -> Iterator[Callable[[str], None]]:
 
 @pytest.mark.parametrize("name", STATIC)
 def test_every_file_of_the_page_loads_under_the_policy(quiet: httpx.Client, name: str) -> None:
-    answer = quiet.get("/" if name == "index.html" else name)
+    answer = quiet.get({"index.html": "/", "login.html": "/login"}.get(name, name))
     assert answer.status_code == 200
     assert answer.content == files("edge_fer.web").joinpath("static", name).read_bytes()
     media_type = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
@@ -155,8 +157,9 @@ def test_every_file_of_the_page_loads_under_the_policy(quiet: httpx.Client, name
 
 
 def test_the_page_needs_nothing_inline_and_nothing_from_outside() -> None:
-    page = files("edge_fer.web").joinpath("static", "index.html").read_text()
-    assert re.findall(r"<script(?![^>]*\bsrc=)|<style|\bstyle=|\son\w+=", page) == []
+    for page in ("index.html", "login.html"):
+        text = files("edge_fer.web").joinpath("static", page).read_text()
+        assert re.findall(r"<script(?![^>]*\bsrc=)|<style|\bstyle=|\son\w+=", text) == []
     texts = {name: files("edge_fer.web").joinpath("static", name).read_text() for name in STATIC}
     addresses = {
         address for text in texts.values() for address in re.findall(r"(?:https?:)?//[\w.]+\.\w+/[^\"]*", text)
@@ -410,9 +413,45 @@ def test_every_loopback_name_can_be_listened_on(host: str, encoder: Encoder) -> 
 
 
 def test_too_many_viewers_are_turned_away(page: LivePage, hang: Callable[[str], None]) -> None:
-    for _ in range(MOST_CONNECTIONS - 1):
+    for _ in range(MOST_CONNECTIONS):
         hang("/api/events")
-    assert httpx.get(page.address, trust_env=False).status_code == 503
+    with pytest.raises(httpx.TransportError):
+        httpx.get(page.address, trust_env=False)
+
+
+@pytest.mark.parametrize("sent", ["nothing", "half a head", "nonsense"])
+def test_attackers_neither_hold_up_the_loop_nor_close_the_page(client: httpx.Client, page: LivePage, sent: str) -> None:
+    rng = random.Random(7)  # noqa: S311
+    attackers: list[socket.socket] = []
+    longest_s = 0.0
+    with client.stream("GET", "/api/events") as answer, contextlib.ExitStack() as stack:
+        states = events(answer.iter_lines())
+        next(states)
+        for index in range(300):
+            attackers.append(
+                stack.enter_context(socket.create_connection((client.base_url.host, client.base_url.port)))
+            )
+            with contextlib.suppress(OSError):
+                attackers[-1].sendall(
+                    {"nothing": b"", "half a head": b"GET / HTTP/1.1\r\nX-A: ", "nonsense": rng.randbytes(3000)}[sent]
+                )
+            began_s = time.perf_counter()
+            page.update(frame(index), [reading(index)], STATUS)
+            longest_s = max(longest_s, time.perf_counter() - began_s)
+        assert any(state["faces"] and state["faces"][0]["track"] == 299 for state in states)
+    assert longest_s < 0.05
+    assert eventually(lambda: httpx.get(page.address, trust_env=False).status_code == 200)
+
+
+def eventually(attempt: Callable[[], bool], timeout_s: float = 10) -> bool:
+    """Whether an attempt succeeds before long; connections end in their own time."""
+    deadline_s = time.monotonic() + timeout_s
+    while time.monotonic() < deadline_s:
+        with contextlib.suppress(httpx.TransportError):
+            if attempt():
+                return True
+        time.sleep(0.02)
+    return False
 
 
 def test_health_follows_the_inference_loop(encoder: Encoder) -> None:

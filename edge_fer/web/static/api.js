@@ -7,14 +7,48 @@ const TOKEN_HEADER = "x-edge-fer-token";
 
 const ask = (path, options = {}) => fetch(path, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS), ...options });
 
-// Gives null, or a sentence that says what went wrong.
-export async function command(name) {
-  try {
+// Each gives null, or a sentence that says what went wrong.
+
+export const command = (name) =>
+  problem(async () => {
     const { token } = await (await ask("/api/session")).json();
-    const answer = await ask(`/api/commands/${name}`, { method: "POST", headers: { [TOKEN_HEADER]: token } });
+    return ask(`/api/commands/${name}`, { method: "POST", headers: { [TOKEN_HEADER]: token } });
+  });
+
+export const login = (password) =>
+  problem(() => ask("/api/login", { method: "POST", body: JSON.stringify({ password }) }));
+
+export const logout = () => problem(() => ask("/api/logout", { method: "POST" }));
+
+// The session, or null where the daemon is out of reach or wants a password first.
+export async function session() {
+  try {
+    const answer = await ask("/api/session");
+    return answer.ok ? await answer.json() : null;
+  } catch (error) {
+    return outOfReach(error);
+  }
+}
+
+// Whether the daemon is there, but wants a password first.
+export async function isLocked() {
+  try {
+    return (await ask("/api/session")).status === 401;
+  } catch (error) {
+    return Boolean(outOfReach(error));
+  }
+}
+
+async function problem(attempt) {
+  try {
+    const answer = await attempt();
     return answer.ok ? null : (await answer.json()).error;
   } catch (error) {
-    if (!(error instanceof TypeError || error instanceof DOMException)) throw error;
-    return STRINGS.unreachable;
+    return outOfReach(error) ?? STRINGS.unreachable;
   }
+}
+
+function outOfReach(error) {
+  if (error instanceof TypeError || error instanceof DOMException) return null;
+  throw error;
 }

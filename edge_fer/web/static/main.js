@@ -1,5 +1,6 @@
 // Puts the parts of the page together and keeps saying how old what they show is.
 
+import { isLocked, logout, session } from "./api.js";
 import { Controls } from "./controls.js";
 import { say } from "./dom.js";
 import { Faces } from "./faces.js";
@@ -70,13 +71,19 @@ function showState(state) {
   showAge();
 }
 
-// A daemon that said goodbye is not merely out of reach.
-function showMissing(why) {
+// A daemon that said goodbye is not merely out of reach; one that wants a password gets the login page.
+async function showMissing(why) {
   if (missing !== "stopped") missing = why;
   controls.show(null);
   showAge();
+  if (why === "lost" && (await isLocked())) location.replace("/login");
 }
 
+$("sign-out").addEventListener("click", async () => {
+  await logout();
+  location.replace("/login");
+});
+session().then((mine) => ($("sign-out").hidden = !mine?.locked));
 showAge();
 setInterval(showAge, 250);
 new Stream({ onState: showState, onLost: () => showMissing("lost"), onStopped: () => showMissing("stopped") }).start();

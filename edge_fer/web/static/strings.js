@@ -52,6 +52,12 @@ export const STRINGS = {
   stopConfirm: "Stop",
   keepRunning: "Keep running",
   commandFailed: (problem) => `That did not work: ${problem}`,
+  signOut: "Sign out",
+
+  login: "This page is locked",
+  loginHint: "The password is the one whose hash stands in the daemon's configuration.",
+  password: "Password",
+  signIn: "Sign in",
   unreachable: "the daemon does not answer.",
 
   camera: "Camera",
