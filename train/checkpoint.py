@@ -56,9 +56,13 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has n
         for watcher, memory in zip(self._watchers, self._state["watchers"], strict=False):
             vars(watcher).update(memory)
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002  likewise
-        """Seed the engine's own generator by the epoch: PyTorch's dropout draws from it, not from Keras' seeds."""
-        keras.utils.set_random_seed(self._state["recipe"]["seed"] + len(self._state["history"]))
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002  likewise
+        """Seed the engine's own generator by the epoch: PyTorch's dropout draws from it, not from Keras' seeds.
+
+        Not earlier than the first step: PyTorch's data loader draws from it as well when a run begins.
+        """
+        if batch == 0:
+            keras.utils.set_random_seed(self._state["recipe"]["seed"] + len(self._state["history"]))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
         """Save."""
