@@ -1,5 +1,6 @@
 # make run    shows what edge-fer does: webcam or a clip, a broker, the live page
 # make test   runs the tests
+# make test-slow  runs those that take minutes: long outages
 # make lint   runs formatter, linter and type checker
 # All three make their own virtual environment in .venv and need nothing but Python 3.10 or newer.
 
@@ -7,7 +8,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint format clean
+.PHONY: run test test-slow lint format clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.for-run
@@ -15,6 +16,9 @@ run: $(VENV)/.for-run
 
 test: $(VENV)/.for-test
 	$(BIN)/pytest
+
+test-slow: $(VENV)/.for-test
+	$(BIN)/pytest -m slow
 
 lint: $(VENV)/.for-test
 	$(BIN)/ruff format --check .

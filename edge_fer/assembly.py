@@ -114,7 +114,8 @@ class Assembly:
         if capture is not self.capture:
             self.release_camera()
         if self.mqtt is not None:
-            self.mqtt.retune(heartbeat_s=config.mqtt.heartbeat_s, rate_hz=config.mqtt.rate_hz)
+            mqtt = config.mqtt
+            self.mqtt.retune(heartbeat_s=mqtt.heartbeat_s, rate_hz=mqtt.rate_hz, health_s=mqtt.health_s)
         self.config, self.pipeline, self.capture, self.page = config, pipeline, capture, page
         self.sinks = self._joined_sinks()
         return True
@@ -147,7 +148,10 @@ class Assembly:
     def _exchange_mqtt(self, config: Config) -> None:
         """The old connection ends first: two with one client id would throw each other out."""
         if self.mqtt is not None:
-            self.mqtt.close()
+            if _place(config) == _place(self.config):
+                self.mqtt.close()
+            else:
+                self.mqtt.retire()
         try:
             self.mqtt = _open_mqtt(config, self._control)
         except EdgeFerError:
@@ -209,6 +213,9 @@ def _open_mqtt(config: Config, control: Control) -> MqttSink | None:
         keepalive_s=mqtt.keepalive_s,
         event_max_age_s=mqtt.events.max_age_s,
         event_max_queued=mqtt.events.max_queued,
+        health_s=mqtt.health_s,
+        discovery_prefix=mqtt.home_assistant.discovery_prefix,
+        home_assistant=mqtt.home_assistant.enabled,
         ask=control.ask,
         **broker_access(mqtt),
     )
@@ -221,6 +228,13 @@ def _pipeline_part(config: Config) -> tuple[object, ...]:
 def _connection_part(config: Config) -> tuple[object, ...]:
     """All but what a connection that stands can take over."""
     return config.device, config.mqtt.model_copy(update=dict.fromkeys(LIVE_SETTINGS))
+
+
+def _place(config: Config) -> tuple[object, ...]:
+    """Where the device's retained messages lie."""
+    mqtt = config.mqtt
+    prefix = mqtt.home_assistant.discovery_prefix
+    return mqtt.enabled, mqtt.host, mqtt.port, mqtt.base_topic, config.device_name, prefix
 
 
 def _digest(config: Config) -> str:

@@ -156,6 +156,12 @@ class Mosquitto:
         self._subscribers.append(subscriber)
         return subscriber
 
+    def retained(self) -> set[str]:
+        """The topics of everything that it keeps."""
+        command = [require("mosquitto_sub"), "-h", self.host, "-p", str(self.port), "-t", "#", "-F", "%t"]
+        done = subprocess.run([*command, "--retained-only", "-W", "1"], capture_output=True, text=True, check=False)
+        return set(done.stdout.split())
+
     def close(self) -> None:
         for subscriber in self._subscribers:
             subscriber.close()

@@ -215,6 +215,9 @@ def test_sighup_takes_over_a_good_configuration_and_refuses_a_bad_one(run: Run, 
     listener.wait_for("kitchen/availability", "online")
     listener.wait_for("test/availability", "offline")
     listener.wait_for("kitchen/emotion")
+    kept = mosquitto.retained()
+    assert "homeassistant/device/edge-fer_kitchen/config" in kept
+    assert not [topic for topic in kept if "test" in topic], "the former name must leave no ghost"
     process.signal(signal.SIGTERM)
     assert process.wait() == 0
     assert "The configuration was reloaded" not in process.log.read_text()  # the new level holds at once

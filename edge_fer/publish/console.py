@@ -24,11 +24,13 @@ class ConsoleSink(ReadingsOnly):
         self._stream = stream
         self._local_time = local_time
         self._policy = EmotionPolicy(heartbeat_s=REPEAT_S, rate_hz=2.0)
+        self._empty = False
 
     def publish(self, time_s: float, readings: Sequence[Reading]) -> None:
         """Print what is due."""
         due = self._policy.update(time_s, readings)
-        if due is not None:
+        if due is not None and not (due.reading is None and self._empty):
+            self._empty = due.reading is None
             text = "nobody in view" if due.reading is None else _line(due.reading)
             print(f"{self._local_time()}  {text}", file=self._stream, flush=True)
 

@@ -13,10 +13,11 @@ from edge_fer.publish import payloads
 from edge_fer.publish.commands import Commands
 from edge_fer.publish.connection import Connection
 from edge_fer.publish.events import EventPolicy
+from edge_fer.publish.homeassistant import Discovery
 from edge_fer.publish.link import Link
 from edge_fer.publish.outbox import Message, Outbox
 from edge_fer.publish.paho import Broker, PahoTransport, Tls
-from edge_fer.publish.policy import EmotionPolicy, FacesPolicy, Publication
+from edge_fer.publish.policy import EmotionPolicy, FacesPolicy, OnChange, Publication
 from edge_fer.publish.probe import probe
 from edge_fer.publish.reports import HealthReport, Info, LinkStats
 from edge_fer.publish.transport import Version
@@ -66,6 +67,8 @@ class MqttSink:
         heartbeat_s: float,
         rate_hz: float,
         event_ttl_s: float,
+        health_s: float = 30.0,
+        discovery: Discovery | None = None,
         commands_refused: Callable[[], int] = lambda: 0,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -77,14 +80,20 @@ class MqttSink:
             heartbeat_s: the emotion is published so often even if nothing changes.
             rate_hz: greatest rate on `emotion`, on each face's topic, and of each face's changes on `event`.
             event_ttl_s: after so many seconds without a broker, an event is given up.
+            health_s: the interval that the caller of `health` keeps.
+            discovery: how Home Assistant is told; None: not at all.
             commands_refused: how many were, so far.
             wall_clock: seconds since the epoch.
         """
         self._connection = connection
         self._base = base
-        self._expiry_s = _HEARTBEATS_TO_EXPIRY * heartbeat_s
+        self._heartbeat_s = heartbeat_s
+        self._health_s = health_s
+        self._discovery = discovery
+        self._retained: set[str] = set()
         self._wall_clock = wall_clock
         self._emotion = EmotionPolicy(heartbeat_s=heartbeat_s, rate_hz=rate_hz)
+        self._count = OnChange(heartbeat_s=heartbeat_s, rate_hz=rate_hz)
         self._faces = FacesPolicy(rate_hz=rate_hz)
         self._events = EventPolicy(rate_hz=rate_hz)
         self._event_ttl_s = event_ttl_s
@@ -92,7 +101,7 @@ class MqttSink:
         self._run = secrets.token_hex(4)
         self._time_s = 0.0
         self._closed = False
-        connection.post(availability(base, online=True))
+        self._post_retained(availability(base, online=True))
 
     @property
     def link(self) -> LinkStats:
@@ -100,8 +109,10 @@ class MqttSink:
         return self._connection.stats
 
     def info(self, info: Info) -> None:
-        """On `info`, retained."""
+        """On `info`, retained; Home Assistant is told what that makes of the device."""
         self._post_state("info", payloads.encode(payloads.info(info)))
+        if self._discovery is not None:
+            self._post_retained(self._discovery.message(info, heartbeat_s=self._heartbeat_s, health_s=self._health_s))
 
     def camera(self, online: bool) -> None:
         """On `camera/availability`, retained; it holds while the device's own availability is online."""
@@ -112,24 +123,28 @@ class MqttSink:
         self._post_state("running", payloads.running(on))
 
     def refresh(self) -> None:
-        """Every retained state again, and the emotion with the next frame."""
+        """Every retained state again, and what is seen with the next frame."""
         self._connection.repeat()
-        self._emotion.hurry()
+        self._emotion.due.hurry()
+        self._count.hurry()
 
-    def retune(self, *, heartbeat_s: float, rate_hz: float) -> None:
+    def retune(self, *, heartbeat_s: float, rate_hz: float, health_s: float) -> None:
         """Go on with other rates, see `__init__`."""
-        self._expiry_s = _HEARTBEATS_TO_EXPIRY * heartbeat_s
-        self._emotion.retune(heartbeat_s=heartbeat_s, rate_hz=rate_hz)
+        self._heartbeat_s, self._health_s = heartbeat_s, health_s
+        self._emotion.due.retune(heartbeat_s=heartbeat_s, rate_hz=rate_hz)
+        self._count.retune(heartbeat_s=heartbeat_s, rate_hz=rate_hz)
         self._faces.retune(rate_hz=rate_hz)
         self._events.spacing_s = 1 / rate_hz
 
     def publish(self, time_s: float, readings: Sequence[Reading]) -> None:
-        """On `emotion`, retained, what stands for the scene; on `faces/<track>` each face; on `event` what happened."""
+        """On `emotion` and `faces`, retained, the scene; on `faces/<track>` each face; on `event` what happened."""
         self._time_s = time_s
+        expiry_s = _HEARTBEATS_TO_EXPIRY * self._heartbeat_s  # what is seen is not to outlive a daemon gone silent
         scene = self._emotion.update(time_s, readings)
         if scene is not None:
-            # Nobody stays true until somebody comes; a face is not to outlive a daemon that went silent.
-            self._post_state(scene.topic, self._encode(scene), self._expiry_s if scene.reading else None)
+            self._post_state(scene.topic, self._encode(scene), expiry_s)
+        if self._count(time_s, len(readings)):
+            self._post_state("faces", str(len(readings)).encode(), expiry_s)
         for face in self._faces.update(time_s, readings):
             topic = f"{self._base}/{face.topic}"
             self._connection.post(Message(topic, self._encode(face), ttl_s=_FACE_TTL_S))
@@ -142,18 +157,32 @@ class MqttSink:
         self._connection.post(Message(f"{self._base}/health", payload, ttl_s=_HEALTH_TTL_S))
 
     def check(self) -> None:
-        """Raise RuntimeError if the network thread has died."""
+        """Raise RuntimeError if the network thread has died; tell a Home Assistant that has started."""
         self._connection.check()
+        if self._discovery is not None and self._discovery.is_due():
+            self.refresh()
 
     def close(self) -> None:
         """Say that every face left, that camera and device are offline, and disconnect; again does nothing."""
         if self._closed:
             return
+        self._say_goodbye()
+        self._connection.close()
+
+    def retire(self) -> None:
+        """Close for good: the broker keeps nothing of this device, and Home Assistant forgets it."""
+        if self._closed:
+            return
+        self._say_goodbye()
+        for topic in sorted(self._retained):  # in order, and so after the goodbye
+            self._connection.post(Message(topic, b"", qos=1, retain=True, latest=False))
+        self._connection.close()
+
+    def _say_goodbye(self) -> None:
         self._closed = True
         self._tell_events(self._time_s, [])
         self.camera(online=False)
-        self._connection.post(availability(self._base, online=False))
-        self._connection.close()
+        self._post_retained(availability(self._base, online=False))
 
     def _tell_events(self, time_s: float, readings: Sequence[Reading]) -> None:
         for event in self._events.update(time_s, readings):
@@ -162,7 +191,11 @@ class MqttSink:
             self._connection.post(Message(topic, payload, qos=1, latest=False, vital=True, ttl_s=ttl_s))
 
     def _post_state(self, name: str, payload: bytes, ttl_s: float | None = None) -> None:
-        self._connection.post(Message(f"{self._base}/{name}", payload, qos=1, retain=True, ttl_s=ttl_s))
+        self._post_retained(Message(f"{self._base}/{name}", payload, qos=1, retain=True, ttl_s=ttl_s))
+
+    def _post_retained(self, message: Message) -> None:
+        self._retained.add(message.topic)
+        self._connection.post(message)
 
     def _encode(self, publication: Publication) -> bytes:
         wall_s = self._wall_clock()
@@ -191,6 +224,9 @@ def connect(
     keepalive_s: int = 30,
     event_max_age_s: float = 3600.0,
     event_max_queued: int = 1000,
+    health_s: float = 30.0,
+    discovery_prefix: str = "homeassistant",
+    home_assistant: bool = False,
     ask: Callable[[Request], None] | None = None,
 ) -> MqttSink:
     """A sink that connects in the background, now and whenever the broker is back.
@@ -209,6 +245,9 @@ def connect(
         keepalive_s: after so many seconds of silence the connection counts as lost.
         event_max_age_s: an event that waited for the broker for so many seconds is given up.
         event_max_queued: so many events wait at most; the oldest is given up.
+        health_s: see `MqttSink`.
+        discovery_prefix: Home Assistant's.
+        home_assistant: whether it is told of the device; False takes back what was told.
         ask: takes what is asked of the daemon on `command`; None: nobody listens there.
 
     Raises:
@@ -232,13 +271,17 @@ def connect(
         transport.wake()
 
     commands = None if ask is None else Commands(base=base, post=post, ask=ask)
+    discovery = Discovery(base=base, prefix=discovery_prefix, enabled=home_assistant)
+    hear = {commands.topic: commands.hear} if commands else {}
+    if home_assistant:
+        hear[discovery.status_topic] = discovery.hear
     link = Link(
         transport,
         outbox,
         address=f"{host}:{port}",
         versions=_VERSIONS[protocol],
         keepalive_s=keepalive_s,
-        hear={commands.topic: commands.hear} if commands else None,
+        hear=hear,
     )
     connection = Connection(link, transport, outbox)
     return MqttSink(
@@ -247,6 +290,8 @@ def connect(
         heartbeat_s=heartbeat_s,
         rate_hz=rate_hz,
         event_ttl_s=event_max_age_s,
+        health_s=health_s,
+        discovery=discovery,
         commands_refused=lambda: commands.refused if commands else 0,
     )
 

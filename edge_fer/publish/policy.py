@@ -66,16 +66,14 @@ class PrimaryFace:
         return largest
 
 
-class EmotionPolicy:
-    """The `emotion` topic: the primary face on a change and as a heartbeat, nobody once."""
+class OnChange:
+    """Says True when a state is to be published: on a change and as a heartbeat."""
 
     def __init__(self, *, heartbeat_s: float, rate_hz: float) -> None:
         """Changes too come at most `rate_hz` times a second; one that comes sooner waits, and may be undone."""
-        self._primary = PrimaryFace()
-        self.retune(heartbeat_s=heartbeat_s, rate_hz=rate_hz)
-        self._seq = 0
         self._published_s = -inf
-        self._published: tuple[int, str] | None = None
+        self._published: object = None
+        self.retune(heartbeat_s=heartbeat_s, rate_hz=rate_hz)
 
     def retune(self, *, heartbeat_s: float, rate_hz: float) -> None:
         """Go on with other rates."""
@@ -86,17 +84,30 @@ class EmotionPolicy:
         """Publish with the next update, whatever was published before."""
         self._published_s = -inf
 
+    def __call__(self, time_s: float, state: object) -> bool:
+        """Whether this state is due now; if so, it is taken as published."""
+        age_s = time_s - self._published_s if time_s >= self._published_s else inf
+        if age_s < (self._heartbeat_s if state == self._published else self._spacing_s):
+            return False
+        self._published_s, self._published = time_s, state
+        return True
+
+
+class EmotionPolicy:
+    """The `emotion` topic: the primary face, or nobody, on a change and as a heartbeat."""
+
+    def __init__(self, *, heartbeat_s: float, rate_hz: float) -> None:
+        """See `OnChange`."""
+        self.due = OnChange(heartbeat_s=heartbeat_s, rate_hz=rate_hz)
+        self._primary = PrimaryFace()
+        self._seq = 0
+
     def update(self, time_s: float, readings: Sequence[Reading]) -> Publication | None:
         """What to publish now, if anything."""
         primary = self._primary.choose(readings)
-        state = None if primary is None else (primary.track, primary.emotion)
-        age_s = time_s - self._published_s if time_s >= self._published_s else inf
-        changed = self._seq == 0 or state != self._published
-        if not (changed and age_s >= self._spacing_s) and not (state and age_s >= self._heartbeat_s):
+        if not self.due(time_s, primary and (primary.track, primary.emotion)):
             return None
         self._seq += 1
-        self._published_s = time_s
-        self._published = state
         return Publication("emotion", primary, self._seq)
 
 

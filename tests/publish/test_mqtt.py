@@ -8,6 +8,7 @@ from jsonschema import Draft202012Validator
 
 from edge_fer.errors import BrokerError
 from edge_fer.publish import schemas
+from edge_fer.publish.homeassistant import Discovery
 from edge_fer.publish.mqtt import MqttSink, client_id, connect
 from edge_fer.publish.outbox import Message
 from edge_fer.publish.paho import Tls
@@ -60,7 +61,7 @@ def decode(message: Message) -> Any:
     """The payload, after its topic's schema has been applied to it."""
     topic = message.topic.removeprefix("edge-fer/kitchen/")
     text = message.payload.decode()
-    payload = text if topic.endswith("availability") else json.loads(text)
+    payload = text if schemas.TOPICS.get(topic) in schemas.PLAIN_TEXT else json.loads(text)
     schema = schemas.load(schemas.TOPICS["faces/+" if topic.startswith("faces/") else topic])
     Draft202012Validator(schema).validate(payload)
     return payload
@@ -81,7 +82,7 @@ def test_a_frame_makes_the_state_of_the_scene_and_a_reading_per_face(
 ) -> None:
     post.take()
     sink.publish(0.0, [make_reading(3, width=0.1), make_reading(7, "sad", width=0.3)])
-    emotion, *faces = [message for message in post.take() if not message.topic.endswith("/event")]
+    emotion, *faces = [message for message in post.take() if not message.topic.endswith(("/event", "/faces"))]
     assert (emotion.topic, emotion.qos, emotion.retain, emotion.ttl_s) == ("edge-fer/kitchen/emotion", 1, True, 30)
     assert (decode(emotion)["track"], decode(emotion)["emotion"], decode(emotion)["seq"]) == (7, "sad", 1)
     assert [face.topic for face in faces] == ["edge-fer/kitchen/faces/3", "edge-fer/kitchen/faces/7"]
@@ -91,12 +92,53 @@ def test_a_frame_makes_the_state_of_the_scene_and_a_reading_per_face(
     assert post.take() == []
 
 
-def test_nobody_stays_true_without_an_expiry(sink: MqttSink, post: FakePost) -> None:
+def test_nobody_is_a_state_that_expires_too(sink: MqttSink, post: FakePost) -> None:
     post.take()
     sink.publish(0.0, [])
-    (message,) = post.take()
-    assert (message.topic, message.retain, message.ttl_s) == ("edge-fer/kitchen/emotion", True, None)
-    assert decode(message)["emotion"] is None
+    emotion, faces = post.take()
+    assert (emotion.topic, emotion.retain, emotion.ttl_s) == ("edge-fer/kitchen/emotion", True, 30)
+    assert decode(emotion)["emotion"] is None
+    assert faces == Message("edge-fer/kitchen/faces", b"0", qos=1, retain=True, ttl_s=30)
+
+
+def test_how_many_faces_are_in_view_is_told_on_a_change_and_as_heartbeat(
+    sink: MqttSink, post: FakePost, make_reading: Callable[..., Reading]
+) -> None:
+    told = []
+    for time_s, tracks in ((0, ()), (1, (1,)), (2, (1, 2)), (3, (1, 2)), (11, (1, 2)), (12, (1, 2))):
+        post.take()
+        sink.publish(time_s, [make_reading(track) for track in tracks])
+        told += [(time_s, decode(message)) for message in post.take() if message.topic == "edge-fer/kitchen/faces"]
+    assert told == [(0, 0), (1, 1), (2, 2), (12, 2)]
+
+
+def test_other_rates_are_told_to_home_assistant(post: FakePost, info: Info) -> None:
+    discovery = Discovery(base="edge-fer/kitchen", prefix="homeassistant", enabled=True)
+    sink = MqttSink(post, base="edge-fer/kitchen", heartbeat_s=10, rate_hz=5, event_ttl_s=60, discovery=discovery)
+    sink.retune(heartbeat_s=60, rate_hz=1, health_s=5)
+    sink.info(info)
+    components = json.loads(post.take()[-1].payload)["components"]
+    assert (components["emotion"]["expire_after"], components["fps"]["expire_after"]) == (180, 15)
+
+
+def test_a_device_that_retires_leaves_nothing_behind(
+    post: FakePost, info: Info, make_reading: Callable[..., Reading]
+) -> None:
+    discovery = Discovery(base="edge-fer/kitchen", prefix="homeassistant", enabled=True)
+    sink = MqttSink(post, base="edge-fer/kitchen", heartbeat_s=10, rate_hz=5, event_ttl_s=60, discovery=discovery)
+    sink.info(info)
+    sink.camera(online=True)
+    sink.running(True)
+    sink.publish(0.0, [make_reading()])
+    kept = {message.topic for message in post.take() if message.retain}
+    sink.retire()
+    sink.close()
+    said = post.take()
+    cleared = [message.topic for message in said if message.payload == b""]
+    assert set(cleared) == kept
+    assert all(message.retain and not message.latest for message in said if message.payload == b"")
+    assert said[2] == Message("edge-fer/kitchen/availability", b"offline", qos=1, retain=True)
+    assert post.closed
 
 
 def test_health_is_not_retained(sink: MqttSink, post: FakePost, report: HealthReport) -> None:

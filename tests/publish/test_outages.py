@@ -88,6 +88,24 @@ def test_no_event_is_lost_or_told_twice_through_a_stop_a_restart_and_a_freeze(re
     assert story.sink.link.events_lost == 0
 
 
+@pytest.mark.slow
+def test_no_event_is_lost_through_twenty_restarts_and_a_freeze_of_a_minute(remembering: Any, story: Story) -> None:
+    consumer = Consumer(remembering)
+    for _ in range(20):
+        story.go_on(30)
+        remembering.stop()
+        story.go_on(20)
+        remembering.start()
+    consumer.expect(range(1, 1001), timeout_s=60)
+    remembering.freeze()
+    try:
+        story.go_on(500, over_s=60)
+    finally:
+        remembering.thaw()
+    consumer.expect(range(1, 1501), timeout_s=60)
+    assert story.sink.link.events_lost == 0
+
+
 def test_beyond_the_limit_the_oldest_events_are_lost_and_counted(
     remembering: Any, make_reading: Callable[..., Reading]
 ) -> None:

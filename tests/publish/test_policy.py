@@ -75,13 +75,27 @@ def test_emotion_goes_out_on_change_and_as_heartbeat_only(make_reading: Callable
     assert sent == [(0, 1, "happy"), (10, 2, "happy"), (12, 3, "sad"), (14, 4, "happy"), (24, 5, "happy")]
 
 
-def test_nobody_is_published_once_and_at_the_start_too(make_reading: Callable[..., Reading]) -> None:
+def test_nobody_is_a_state_like_any_other(make_reading: Callable[..., Reading]) -> None:
     policy = EmotionPolicy(heartbeat_s=10, rate_hz=5)
-    assert published(policy, 0.0) == (1, None)
-    assert [published(policy, time_s) for time_s in (0.1, 10.0, 100.0)] == [None] * 3
-    assert published(policy, 101.0, make_reading()) == (2, "happy")
-    assert published(policy, 102.0) == (3, None)
-    assert published(policy, 113.0) is None
+    assert [published(policy, time_s) for time_s in (0.0, 0.1, 9.9, 10.0)] == [(1, None), None, None, (2, None)]
+    assert published(policy, 11.0, make_reading()) == (3, "happy")
+    assert published(policy, 12.0) == (4, None)
+    assert published(policy, 21.9) is None
+
+
+def test_a_hurry_and_other_rates_hold_from_the_next_update(make_reading: Callable[..., Reading]) -> None:
+    policy = EmotionPolicy(heartbeat_s=10, rate_hz=5)
+    assert published(policy, 0.0, make_reading()) == (1, "happy")
+    policy.due.hurry()
+    assert published(policy, 0.1, make_reading()) == (2, "happy")
+    policy.due.retune(heartbeat_s=2, rate_hz=1)
+    assert published(policy, 0.9, make_reading(emotion="sad")) is None
+    assert published(policy, 1.1, make_reading(emotion="sad")) == (3, "sad")
+    assert published(policy, 3.1, make_reading(emotion="sad")) == (4, "sad")
+    faces = FacesPolicy(rate_hz=5)
+    assert len(faces.update(0.0, [make_reading()])) == 1
+    faces.retune(rate_hz=0.5)
+    assert [len(faces.update(time_s, [make_reading()])) for time_s in (0.1, 0.2, 1.0, 2.1)] == [0, 1, 0, 0]
 
 
 def test_another_face_and_uncertainty_are_changes(make_reading: Callable[..., Reading]) -> None:

@@ -10,6 +10,7 @@ TOPICS: Final = {
     "running": "running",
     "info": "info",
     "emotion": "reading",
+    "faces": "faces",
     "faces/+": "reading",
     "event": "event",
     "health": "health",
