@@ -1,6 +1,7 @@
 """How long each step of the loop takes: a stopwatch with a bounded memory."""
 
 import time
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,10 @@ import numpy as np
 REMEMBERED: Final = 1024
 """Laps kept per stage; older ones make room."""
 
+BUCKETS_S: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+"""Upper bounds of the histograms' buckets, in seconds: from a laptop's tracker to a slow board's detector."""
+_BUCKETS_NS: Final = tuple(round(bound * 1e9) for bound in BUCKETS_S)
+
 
 @dataclass(frozen=True, slots=True)
 class Percentiles:
@@ -20,6 +25,19 @@ class Percentiles:
     p90_ms: float
     p95_ms: float
     p99_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Durations of a stage over all frames.
+
+    Attributes:
+        counts: frames in each bucket of `BUCKETS_S`, and at last those beyond.
+        sum_s: all durations together, in seconds.
+    """
+
+    counts: tuple[int, ...]
+    sum_s: float
 
 
 class Stopwatch:
@@ -33,6 +51,7 @@ class Stopwatch:
         self._clock_ns = clock_ns
         self._last_ns = clock_ns()
         self._laps_ns: dict[str, deque[int]] = {}
+        self._counts: dict[str, list[int]] = {}
         self.total_ns: dict[str, int] = {}
 
     def start(self) -> None:
@@ -46,9 +65,15 @@ class Stopwatch:
         self._last_ns = now_ns
         if stage not in self._laps_ns:
             self._laps_ns[stage] = deque(maxlen=REMEMBERED)
+            self._counts[stage] = [0] * (len(BUCKETS_S) + 1)
             self.total_ns[stage] = 0
         self._laps_ns[stage].append(spent_ns)
+        self._counts[stage][bisect_left(_BUCKETS_NS, spent_ns)] += 1
         self.total_ns[stage] += spent_ns
+
+    def histograms(self) -> dict[str, Histogram]:
+        """Of every stage that ran, since the beginning."""
+        return {stage: Histogram(tuple(counts), self.total_ns[stage] / 1e9) for stage, counts in self._counts.items()}
 
     def percentiles(self) -> dict[str, Percentiles]:
         """Of every stage that ran, in the order in which they first ran."""

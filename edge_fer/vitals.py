@@ -5,7 +5,7 @@ from edge_fer.board import resident_mb, temperature_c
 from edge_fer.publish.policy import Every
 from edge_fer.publish.reports import HealthReport
 from edge_fer.records import Frame, Reading
-from edge_fer.web import Status
+from edge_fer.web import Status, Totals
 
 STATUS_S = 1.0
 """Seconds between two computations of the live page's figures."""
@@ -27,6 +27,7 @@ class Vitals:
         self._health_rate = _Rate(now_s)
         self._status_rate = _Rate(now_s)
         self._status: Status | None = None
+        self._frames = 0
 
     def hurry(self) -> None:
         """Report health with the next turn."""
@@ -37,6 +38,7 @@ class Vitals:
         if frame is not None:
             self._health_rate.frames += 1
             self._status_rate.frames += 1
+            self._frames += 1
         if self._health_due(now_s):
             self._assembly.sinks.health(self._health(now_s))
         page = self._assembly.page
@@ -76,6 +78,13 @@ class Vitals:
             broker_online=assembly.mqtt.link.connected if assembly.mqtt is not None else None,
             model=assembly.pipeline.card.name,
             detector=assembly.pipeline.detector.name,
+            temperature_c=temperature_c(),
+            totals=Totals(
+                frames=self._frames,
+                dropped=camera.dropped,
+                reconnects=camera.reconnects,
+                stages=assembly.pipeline.watch.histograms(),
+            ),
         )
 
 

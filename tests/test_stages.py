@@ -1,4 +1,4 @@
-from edge_fer.stages import REMEMBERED, Percentiles, Stopwatch
+from edge_fer.stages import BUCKETS_S, REMEMBERED, Histogram, Percentiles, Stopwatch
 
 
 class FakeClock:
@@ -29,3 +29,16 @@ def test_only_the_latest_laps_are_remembered() -> None:
         clock.now_ns += 9_000_000 if i < REMEMBERED else 1_000_000
         watch.lap("detect")
     assert watch.percentiles() == {"detect": Percentiles(1.0, 1.0, 1.0, 1.0)}
+
+
+def test_every_lap_is_in_a_bucket_for_ever() -> None:
+    clock = FakeClock()
+    watch = Stopwatch(clock)
+    for _ in range(2 * REMEMBERED):
+        clock.now_ns += 1_000_000
+        watch.lap("detect")
+    for spent_ns in (1_000_001, 5_000_000_000):
+        clock.now_ns += spent_ns
+        watch.lap("detect")
+    counts = dict.fromkeys(BUCKETS_S, 0) | {0.001: 2 * REMEMBERED, 0.002: 1}
+    assert watch.histograms() == {"detect": Histogram((*counts.values(), 1), 7.049000001)}

@@ -3,7 +3,7 @@
 Importing this package costs nothing; the HTTP libraries (extra `[web]`) and OpenCV are loaded by `LivePage.start`.
 """
 
-from edge_fer.web.feed import Status
+from edge_fer.web.feed import Status, Totals
 from edge_fer.web.live_page import LivePage, PageError
 
-__all__ = ["LivePage", "PageError", "Status"]
+__all__ = ["LivePage", "PageError", "Status", "Totals"]

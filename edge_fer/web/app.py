@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from edge_fer.web.access import NO_STORE, Access, Lock
+from edge_fer.web.access import NO_STORE, Access, Lock, refusal
 from edge_fer.web.commands import Ask, command_routes
 from edge_fer.web.feed import Feed
 from edge_fer.web.guard import Guard, Hosts
@@ -49,6 +49,9 @@ def make_app(feed: Feed, *, ask: Ask, access: Access, hosts: Hosts) -> Starlette
     async def events(_: Request) -> Response:
         return StreamingResponse(_event_stream(feed), media_type="text/event-stream", headers=NO_STORE)
 
+    async def history(_: Request) -> Response:
+        return JSONResponse(feed.history(), headers=NO_STORE)
+
     async def picture(_: Request) -> Response:
         if not feed.shows_pictures:
             return PlainTextResponse("Pictures are off: web.pictures is false.\n", status_code=404, headers=NO_STORE)
@@ -68,6 +71,10 @@ def make_app(feed: Feed, *, ask: Ask, access: Access, hosts: Hosts) -> Starlette
             headers=NO_STORE,
         )
 
+    async def openapi(_: Request) -> Response:
+        return Response(description, media_type="application/json", headers=REVALIDATE)
+
+    description = files("edge_fer.web").joinpath("openapi.json").read_bytes()
     static = list(_static_routes())
     public = {"/api/login", "/healthz", *(route.path for route in static if route.path != "/")}
     return Starlette(
@@ -75,6 +82,9 @@ def make_app(feed: Feed, *, ask: Ask, access: Access, hosts: Hosts) -> Starlette
             Route("/healthz", healthz),
             Route("/api/state", state),
             Route("/api/events", events),
+            Route("/api/history", history),
+            Route("/api/openapi.json", openapi),
+            Route("/metrics", _metrics(feed)),
             Route("/picture.jpg", picture),
             *access.routes(),
             *command_routes(ask, locked=access.locked),
@@ -82,6 +92,24 @@ def make_app(feed: Feed, *, ask: Ask, access: Access, hosts: Hosts) -> Starlette
         ],
         middleware=[Middleware(Guard, hosts=hosts), Middleware(Lock, access=access, public=public)],
     )
+
+
+def _metrics(feed: Feed) -> Callable[[Request], Awaitable[Response]]:
+    try:
+        from edge_fer.web.exposition import MEDIA_TYPE, Exposition  # noqa: PLC0415 - an extra of its own
+    except ModuleNotFoundError as error:
+        sentence = f"{error.name} is not installed; run `pip install 'edge-fer[metrics]'`."
+
+        async def missing(_: Request) -> Response:
+            return refusal(501, sentence)
+
+        return missing
+    exposition = Exposition(feed)
+
+    async def metrics(_: Request) -> Response:
+        return Response(exposition.text(), headers=NO_STORE | {"content-type": MEDIA_TYPE})
+
+    return metrics
 
 
 async def _event_stream(feed: Feed) -> AsyncIterator[str]:

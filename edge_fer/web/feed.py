@@ -7,10 +7,12 @@ viewer asks: viewers wake together on the ticks of one clock, so that they share
 import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from edge_fer.records import Frame, Reading
+from edge_fer.stages import Histogram
+from edge_fer.web.history import SPAN_S, History
 
 PICTURES_PER_S = 10
 HEARTBEAT_S = 2.0
@@ -18,6 +20,23 @@ HEARTBEAT_S = 2.0
 
 Encoder = Callable[[Frame], bytes]
 Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What was counted since the daemon started, or took over a new configuration.
+
+    Attributes:
+        frames: frames that were judged.
+        dropped: frames that came while an earlier one was judged.
+        reconnects: how often the camera came back.
+        stages: time of each stage.
+    """
+
+    frames: int = 0
+    dropped: int = 0
+    reconnects: int = 0
+    stages: Mapping[str, Histogram] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +55,8 @@ class Status:
         broker_online: False while it is lost, None where publishing is off.
         model: name of the model.
         detector: name of the detector.
+        temperature_c: of the processor, in °C; None where there is no sensor.
+        totals: what was counted.
     """
 
     device: str
@@ -49,6 +70,8 @@ class Status:
     broker_online: bool | None
     model: str
     detector: str
+    temperature_c: float | None
+    totals: Totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +117,9 @@ class Feed:
     Args:
         encode: makes a frame a JPEG; None keeps every picture out of here.
         clock: monotonic seconds.
+
+    Attributes:
+        encoded: pictures that were made.
     """
 
     def __init__(self, *, encode: Encoder | None, clock: Clock) -> None:
@@ -105,6 +131,8 @@ class Feed:
         self._tick = -1
         self._run = secrets.token_hex(4)  # tells a viewer that came back whether this is still the same daemon
         self._ended = False
+        self._history = History()
+        self.encoded = 0
 
     @property
     def shows_pictures(self) -> bool:
@@ -116,6 +144,7 @@ class Feed:
         now = self._clock()
         shown, size, seen_s = None, None, now
         if frame is not None:
+            self._history.add(now, readings)
             shown = frame if self._encode else None
             size = frame.pixels.shape[1], frame.pixels.shape[0]
         elif not status.paused and (last := self._mailbox) is not None:
@@ -141,8 +170,21 @@ class Feed:
     def jpeg(self) -> tuple[int, bytes] | None:
         """The newest view's number and picture; None while there is no picture."""
         view = self.view()
-        jpeg = view.jpeg(self._encode) if view and self._encode else None
-        return (view.seq, jpeg) if view and jpeg is not None else None
+        if view is None or self._encode is None:
+            return None
+        if view.encoded is None and view.snapshot.frame is not None:
+            self.encoded += 1
+        jpeg = view.jpeg(self._encode)
+        return None if jpeg is None else (view.seq, jpeg)
+
+    @property
+    def newest(self) -> Snapshot | None:
+        """The loop's last word; None before the first."""
+        return self._mailbox
+
+    def history(self) -> dict[str, Any]:
+        """The last minutes of every face as JSON values."""
+        return {"run": self._run, "span_s": SPAN_S, "faces": self._history.as_json(self._clock())}
 
     def silent_s(self) -> float | None:
         """Seconds since the loop's last word; None before the first."""
@@ -199,4 +241,5 @@ def _status(status: Status) -> dict[str, Any]:
         "broker": {"name": status.broker, "online": status.broker_online},
         "model": status.model,
         "detector": status.detector,
+        "temperature_c": status.temperature_c,
     }

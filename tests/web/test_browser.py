@@ -20,7 +20,7 @@ from edge_fer.config import WebConfig
 from edge_fer.control import Wish
 from edge_fer.password import hash_password
 from edge_fer.records import LABELS, Frame, Reading
-from edge_fer.web import LivePage, Status
+from edge_fer.web import LivePage, Status, Totals
 
 pytestmark = pytest.mark.real
 
@@ -36,6 +36,8 @@ STATUS = Status(
     broker_online=False,
     model="emotion",
     detector="haar",
+    temperature_c=51.5,
+    totals=Totals(),
 )
 # Drawn to a canvas of our own: reading back from the page's would make the browser complain about the page.
 PIXEL = (

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge_fer.records import LABELS, Frame, Reading
-from edge_fer.web import Status
+from edge_fer.web import Status, Totals
 from edge_fer.web.feed import HEARTBEAT_S, Feed
 
 STATUS = Status(
@@ -21,6 +21,8 @@ STATUS = Status(
     broker_online=None,
     model="emotion",
     detector="haar",
+    temperature_c=51.5,
+    totals=Totals(),
 )
 
 
@@ -104,6 +106,7 @@ def test_the_state_is_what_was_put(feed: Feed, clock: Clock) -> None:
             "broker": {"name": "localhost:1883", "online": None},
             "model": "emotion",
             "detector": "haar",
+            "temperature_c": 51.5,
         },
     }
     assert list(state["faces"][0]["scores"]) == list(LABELS)

@@ -21,7 +21,7 @@ import pytest
 from edge_fer.config import WebConfig
 from edge_fer.control import Wish
 from edge_fer.records import LABELS, Frame, Reading
-from edge_fer.web import LivePage, PageError, Status
+from edge_fer.web import LivePage, PageError, Status, Totals
 from edge_fer.web.commands import COMMANDS, TOKEN_HEADER, Ask
 from edge_fer.web.connection import MOST_CONNECTIONS
 from edge_fer.web.guard import SECURITY_HEADERS, host_name
@@ -38,6 +38,8 @@ STATUS = Status(
     broker_online=True,
     model="emotion",
     detector="haar",
+    temperature_c=51.5,
+    totals=Totals(),
 )
 STATIC = sorted(file.name for file in files("edge_fer.web").joinpath("static").iterdir())
 
