@@ -117,7 +117,4 @@ def _write_image(target: Path, picture: ColourImage) -> None:
     encoded, content = cv2.imencode(target.suffix, picture)
     if not encoded:
         raise DataError(f"{target}: OpenCV cannot write this kind of image; convert the source to PNG or JPEG")
-    try:
-        write_atomically(target, content.tobytes())
-    except OSError as error:
-        raise DataError(f"{target}: cannot be written: {error.strerror}") from None
+    write_atomically(target, content.tobytes())

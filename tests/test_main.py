@@ -203,6 +203,11 @@ def test_bench_writes_the_figures_that_others_rely_on(
     assert "frames/s" in capsys.readouterr().out
 
 
+def test_bench_says_where_it_cannot_write(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edge_fer("bench", "--config", config, "--json", tmp_path / "missing" / "bench.json", code=1)
+    assert f"{tmp_path}/missing/bench.json" in capsys.readouterr().err
+
+
 def test_bench_refuses_a_film_that_is_too_short(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((48, 64), np.uint8))
     path = write_config(tmp_path, camera={"source": str(tmp_path / "a.png"), "realtime": False})

@@ -115,3 +115,10 @@ def test_faces_of_photographs_are_judged_at_once_and_drawn(
     height, width = original.shape[:2]
     left_edge = round((y + h / 2) * height), round(x * width)
     assert np.abs(drawn[left_edge].astype(int) - original[left_edge]).max() > 20
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image = tmp_path / "a.png"
+    cv2.imwrite(str(image), np.zeros((48, 64), np.uint8))
+    predict(image, "--config", config, "--annotate", image / "out", code=1)
+    assert capsys.readouterr().err == f"edge-fer: {image}/out: cannot be made: Not a directory; give another folder\n"
