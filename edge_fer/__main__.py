@@ -69,6 +69,11 @@ def make_parser() -> argparse.ArgumentParser:
     _add_config(bench)
     bench.add_argument("--seconds", type=float, default=30.0, help="how long to measure (%(default)s)")
     bench.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
+    simulate = command("simulate", "publish what many devices would, to see what a broker bears")
+    _add_config(simulate)
+    simulate.add_argument("--devices", type=_count, default=10, metavar="N", help="how many (%(default)s)")
+    simulate.add_argument("--faces", type=_count, default=1, metavar="M", help="in view of each (%(default)s)")
+    simulate.add_argument("--seconds", type=float, default=float("inf"), help="how long (until Ctrl-C)")
     config = command("config", "print the effective configuration or its schema")
     _add_config(config)
     what = config.add_mutually_exclusive_group(required=True)
@@ -89,6 +94,13 @@ def make_parser() -> argparse.ArgumentParser:
     models = command("models", "fetch, list or verify the detector files that are not shipped")
     models.add_argument("action", choices=["pull", "list", "verify"])
     return parser
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
 
 
 def _add_config(parser: argparse.ArgumentParser) -> None:
@@ -148,6 +160,12 @@ def _bench(args: argparse.Namespace) -> int:
     from edge_fer.bench import run_bench
 
     return run_bench(_load(args), sys.stdout, seconds=args.seconds, json_file=args.json)
+
+
+def _simulate(args: argparse.Namespace) -> int:
+    from edge_fer.simulate import run_simulation
+
+    return run_simulation(_load(args), sys.stdout, devices=args.devices, faces=args.faces, seconds=args.seconds)
 
 
 def _config(args: argparse.Namespace) -> int:

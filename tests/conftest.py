@@ -104,7 +104,7 @@ class Subscriber:
             told = json.loads(line)
             with self._changed:
                 self._messages.append(
-                    Received(told["topic"], told.get("payload", ""), told["qos"], bool(told["retain"]))
+                    Received(told["topic"], told.get("payload") or "", told["qos"], bool(told["retain"]))
                 )
                 self._changed.notify_all()
 

@@ -171,10 +171,11 @@ class PahoTransport:
     def wait(self, timeout_s: float) -> None:
         """See `Transport.wait`."""
         opened = None if self._client is None else self._client.socket()
-        sockets: list[Any] = [] if opened is None else [opened]
-        writers = sockets if self.is_clogged() else []
-        readable, _, _ = select.select([self._woken, *sockets], writers, [], timeout_s)
-        if self._woken in readable:
+        poll = select.poll()  # unlike select, it knows no greatest number of a file
+        poll.register(self._woken, select.POLLIN)
+        if opened is not None:
+            poll.register(opened, select.POLLIN | (select.POLLOUT if self.is_clogged() else 0))
+        if any(number == self._woken.fileno() for number, _ in poll.poll(timeout_s * 1000)):
             self._woken.recv(4096)
 
     def wake(self) -> None:
@@ -203,9 +204,7 @@ class PahoTransport:
     def _read(self, client: Client) -> None:
         for _ in range(_READS_AT_ONCE):
             opened: Any = client.socket()
-            if opened is None or not (
-                select.select([opened], [], [], 0)[0] or (isinstance(opened, ssl.SSLSocket) and opened.pending())
-            ):
+            if opened is None or not (_is_readable(opened) or (isinstance(opened, ssl.SSLSocket) and opened.pending())):
                 return
             client.loop_read()
 
@@ -245,6 +244,12 @@ class PahoTransport:
         if not flags.is_disconnect_packet_from_server and name == "Unspecified error":
             name = "Connection closed"  # without a packet, this is all that paho knows
         self._events.append(Closed(name, taken_over=name == "Session taken over"))
+
+
+def _is_readable(opened: Any) -> bool:
+    poll = select.poll()
+    poll.register(opened, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _tls_context(tls: Tls) -> ssl.SSLContext:
