@@ -7,7 +7,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from edge_fer.atomic import write_atomically
+from edge_fer.atomic import make_folder, write_atomically
 from edge_fer.camera.address import IMAGE_SUFFIXES
 from edge_fer.draw import draw_readings
 from edge_fer.errors import DataError
@@ -23,16 +23,13 @@ class Annotator:
     Each is written beside its final name and renamed once it is complete. To be used as a context.
 
     Raises:
-        DataError: the folder cannot be made.
+        EdgeFerError: the folder cannot be made.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._film: _Film | None = None
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DataError(f"{folder}: cannot be made: {error.strerror}; give another folder") from None
+        make_folder(folder)
 
     def __enter__(self) -> "Annotator":
         return self

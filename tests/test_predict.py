@@ -121,4 +121,4 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path, config: Path, capsys: pyte
     image = tmp_path / "a.png"
     cv2.imwrite(str(image), np.zeros((48, 64), np.uint8))
     predict(image, "--config", config, "--annotate", image / "out", code=1)
-    assert capsys.readouterr().err == f"edge-fer: {image}/out: cannot be made: Not a directory; give another folder\n"
+    assert capsys.readouterr().err == f"edge-fer: {image}/out: the folder cannot be made: Not a directory\n"
