@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -162,7 +163,7 @@ def test_without_prometheus_only_the_metrics_are_missing() -> None:
 
 
 @pytest.mark.slow
-def test_schemathesis_finds_nothing_and_never_holds_up_the_loop() -> None:
+def test_schemathesis_finds_nothing_and_never_holds_up_the_loop(tmp_path: Path) -> None:
     """Hundreds of requests, right and wrong, made of the document; the events are left out, since they never end."""
     token, token_hash = make_token()
     web = {"port": 0, "pictures": True, "password_hash": hash_password("correct horse"), "token_hash": token_hash}
@@ -183,7 +184,7 @@ def test_schemathesis_finds_nothing_and_never_holds_up_the_loop() -> None:
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"{page.address}api/openapi.json"]
     command += ["--url", page.address.rstrip("/"), "--header", f"Authorization: Bearer {token}"]
     command += ["--exclude-path", "/api/events", "--max-examples", "50", "--checks", checks]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     over.set()
     thread.join()
     page.close()

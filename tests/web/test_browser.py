@@ -1,7 +1,8 @@
 """The page in a real browser: Debian's Chromium, driven through its WebDriver."""
 
-import os
-import shutil
+import re
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -21,6 +22,7 @@ from edge_fer.control import Wish
 from edge_fer.password import hash_password
 from edge_fer.records import LABELS, Frame, Reading
 from edge_fer.web import LivePage, Status, Totals
+from tests.conftest import require
 
 pytestmark = pytest.mark.real
 
@@ -49,11 +51,7 @@ PIXEL = (
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
-    chromium, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or chromedriver is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("chromium and chromedriver must be there: apt-get install chromium chromium-driver")
-        pytest.skip("no chromium and chromedriver: apt-get install chromium chromium-driver")
+    chromium, chromedriver = require("chromium"), require("chromedriver")
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
     for argument in (
@@ -152,7 +150,7 @@ def test_the_page_follows_the_daemon(browser: WebDriver, page: LivePage) -> None
     assert canvas["width"] / canvas["height"] == pytest.approx(320 / 240, rel=0.01)
     chips = browser.execute_script("return [...document.querySelectorAll('.chip')].map((chip) => chip.textContent)")
     assert chips == ["Camerapatternonline", "Modelemotion", "Brokerlocalhost:1883lost", "Detectorhaar"]
-    assert text(browser, "#speed") == "25.0FPS12 msLatencydetect9.5 msclassify2.5 ms"
+    assert text(browser, "#speed") == "25.0FPS12 msLatency52 °CProcessordetect9.5 msclassify2.5 ms"
 
     page.update(frame(200), [reading(3, "sad"), reading(4, "fear", (0.8, 0.0, 0.2, 0.2))], STATUS)
     wait(browser, lambda: abs(browser.execute_script(PIXEL) - 200) <= 1)
@@ -302,4 +300,71 @@ def test_with_pictures_off_only_outlines_are_shown(browser: WebDriver) -> None:
     assert browser.execute_script(shown) == [True, False]
     asked_for = "return performance.getEntriesByType('resource').map((one) => new URL(one.name).pathname)"
     assert "/picture.jpg" not in browser.execute_script(asked_for)
+    page.close()
+
+
+def timeline_s(browser: WebDriver) -> float:
+    """How far back the first face's timeline reaches."""
+    outline = browser.execute_script("return document.querySelector('.timeline-plot path')?.getAttribute('d') ?? ''")
+    return 180 - min((float(x) for x in re.findall(r"[ML]([\d.]+) ", outline)), default=180)
+
+
+def test_a_reload_keeps_the_timeline(browser: WebDriver) -> None:
+    """The daemon's clock runs ahead of ours, so that a minute passes at once."""
+    ahead_s = 0.0
+    page = LivePage(WebConfig(port=0), ask=print, clock=lambda: time.monotonic() + ahead_s)
+    page.start()
+    for _ in range(60):
+        page.update(frame(60), [reading(3, "sad")], STATUS)
+        ahead_s += 1
+    page.update(frame(60), [reading(3, "sad")], STATUS)
+    for _ in range(2):
+        browser.get(page.address)
+        wait(browser, lambda: 59 < timeline_s(browser) < 70)
+    page.close()
+
+
+AXE = "return axe.run(document, {resultTypes: ['violations']}).then((found) => found.violations)"
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The source of axe-core, which finds what keeps people out."""
+    folder = tmp_path_factory.mktemp("axe")
+    command = [require("npm"), "install", "--prefix", str(folder), "--silent", "--no-audit", "--no-fund", "axe-core@4"]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("scene", ["faces", "nobody", "paused", "private", "dialog", "login"])
+def test_nobody_is_kept_out(browser: WebDriver, axe: str, scene: str, theme: str) -> None:
+    settings: dict[str, object] = {"port": 0, "pictures": scene != "private"}
+    if scene == "login":
+        settings["password_hash"] = hash_password("correct horse")
+    page = LivePage(WebConfig.model_validate(settings), ask=print)
+    page.start()
+    browser.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia",
+        {
+            "features": [
+                {"name": "prefers-color-scheme", "value": theme},
+                {"name": "prefers-reduced-motion", "value": "reduce"},
+            ]
+        },
+    )
+    faces = [] if scene in ("nobody", "login") else [reading(1, "happy"), reading(2, "uncertain", (0.6, 0.2, 0.2, 0.3))]
+    browser.get(page.address)
+    if scene == "paused":
+        page.update(None, [], PAUSED)
+        wait(browser, lambda: condition(browser) == "paused")
+    elif scene != "login":
+        show_live(browser, page, frame(60), faces)
+    if scene == "dialog":
+        browser.find_element(By.CSS_SELECTOR, ".control-stop").click()
+    browser.execute_script(axe)
+    if scene in ("faces", "nobody", "private"):
+        show_live(browser, page, frame(60), faces)
+    found = browser.execute_script(AXE)
+    assert [(one["id"], node["html"]) for one in found for node in one["nodes"]] == []
     page.close()

@@ -20,15 +20,19 @@ export const login = (password) =>
 
 export const logout = () => problem(() => ask("/api/logout", { method: "POST" }));
 
-// The session, or null where the daemon is out of reach or wants a password first.
-export async function session() {
+// Null where the daemon is out of reach or wants a password first.
+async function fetched(path) {
   try {
-    const answer = await ask("/api/session");
+    const answer = await ask(path);
     return answer.ok ? await answer.json() : null;
   } catch (error) {
     return outOfReach(error);
   }
 }
+
+export const session = () => fetched("/api/session");
+
+export const history = () => fetched("/api/history");
 
 // Whether the daemon is there, but wants a password first.
 export async function isLocked() {

@@ -1,4 +1,4 @@
-// A card per face: what it shows, how sure that is, all scores as bars, and the last minute.
+// A card per face: what it shows, how sure that is, all scores as bars, and the last minutes.
 
 import { element, say } from "./dom.js";
 import { Expression } from "./expression.js";
@@ -16,6 +16,7 @@ export class Faces {
   #cards = new Map();
   #news = new Map();
   #spoke_s = 0;
+  #past = new Map();
 
   constructor({ title, list, nobody, spoken }) {
     this.#title = title;
@@ -30,6 +31,13 @@ export class Faces {
     for (const card of this.#cards.values()) card.node.remove();
     this.#cards.clear();
     this.#news.clear();
+    this.#past.clear();
+  }
+
+  // The last minutes as the daemon remembers them, for faces that are here and those that come back.
+  remember(history, now_s) {
+    this.#past = new Map(history.faces.map((face) => [face.track, samples(face, now_s)]));
+    for (const [track, card] of this.#cards) card.restore(this.#past.get(track) ?? [], now_s);
   }
 
   show(faces, now_s) {
@@ -37,6 +45,7 @@ export class Faces {
       let card = this.#cards.get(face.track);
       if (!card) {
         card = new Card(face.track);
+        card.restore(this.#past.get(face.track) ?? [], now_s);
         this.#cards.set(face.track, card);
         this.#list.append(card.node);
       }
@@ -63,6 +72,12 @@ export class Faces {
     this.#news.clear();
   }
 }
+
+const samples = ({ age_s, scores }, now_s) =>
+  age_s.map((age, at) => ({
+    time_s: now_s - age,
+    scores: Object.fromEntries(Object.entries(scores).map(([label, values]) => [label, values[at]])),
+  }));
 
 class Card {
   emotion = null;
@@ -98,6 +113,10 @@ class Card {
     say(this.#since, STRINGS.since(face.for_s));
     for (const [label, score] of Object.entries(face.scores)) this.#meter(label).show(score);
     this.#timeline.add(now_s, face.scores);
+  }
+
+  restore(samples, now_s) {
+    this.#timeline.restore(samples, now_s);
   }
 
   // Says whether that is news.

@@ -1,6 +1,6 @@
 // Puts the parts of the page together and keeps saying how old what they show is.
 
-import { isLocked, logout, session } from "./api.js";
+import { history, isLocked, logout, session } from "./api.js";
 import { Controls } from "./controls.js";
 import { say } from "./dom.js";
 import { Faces } from "./faces.js";
@@ -10,6 +10,7 @@ import { Stream } from "./stream.js";
 import { STRINGS } from "./strings.js";
 
 const STALE_S = 2;
+const GAP_S = 4; // of silence, after which the daemon is asked what happened meanwhile
 
 const $ = (id) => document.getElementById(id);
 const seconds = () => performance.now() / 1000;
@@ -58,6 +59,7 @@ function showState(state) {
     faces.forget();
   }
   missing = null;
+  if (!known || seconds() - last.at_s > GAP_S) remember();
   last = { state, at_s: seconds() };
   if (news && state.status) {
     status.show(state.status);
@@ -69,6 +71,11 @@ function showState(state) {
   $("privacy").hidden = state.pictures;
   controls.show(state);
   showAge();
+}
+
+async function remember() {
+  const past = await history();
+  if (past && past.run === last.state.run) faces.remember(past, seconds());
 }
 
 // A daemon that said goodbye is not merely out of reach; one that wants a password gets the login page.

@@ -18,6 +18,7 @@ export class Picture {
     this.#stage = stage;
     this.#canvas = canvas;
     this.#boxes = boxes;
+    this.#blank();
   }
 
   // Another daemon counts from the beginning.
@@ -54,6 +55,7 @@ export class Picture {
     this.forget();
     this.#canvas.width = 4;
     this.#canvas.height = 3;
+    this.#canvas.setAttribute("aria-label", STRINGS.noPicture);
     this.#draw([]);
   }
 

@@ -8,6 +8,7 @@ export class StatusView {
   #speed;
   #fps = element("span", "figure-value");
   #latency = element("span", "figure-value");
+  #temperature = element("span", "figure-value");
   #ribbon = element("div", "ribbon");
   #legend = element("ul", "legend");
 
@@ -23,7 +24,8 @@ export class StatusView {
     this.#ribbon.setAttribute("aria-hidden", "true");
     const stages = element("div", "stages");
     stages.append(this.#ribbon, this.#legend);
-    speed.append(figure(STRINGS.fps, this.#fps), figure(STRINGS.latency, this.#latency), stages);
+    const temperature = figure(STRINGS.temperature, this.#temperature);
+    speed.append(figure(STRINGS.fps, this.#fps), figure(STRINGS.latency, this.#latency), temperature, stages);
     speed.hidden = true;
   }
 
@@ -35,6 +37,8 @@ export class StatusView {
     const stages = Object.entries(status.latency_ms);
     say(this.#fps, status.fps.toFixed(1));
     say(this.#latency, STRINGS.milliseconds(stages.reduce((sum, [, value]) => sum + value, 0)));
+    this.#temperature.parentNode.hidden = status.temperature_c === null;
+    if (status.temperature_c !== null) say(this.#temperature, STRINGS.degrees(status.temperature_c));
     this.#showStages(stages);
     this.#speed.hidden = false;
   }

@@ -32,12 +32,13 @@ export const STRINGS = {
   gone: "gone",
   trackTag: (track) => `#${track}`,
   picture: (camera, count) => `Picture of ${camera}: ${count ? plural(count, "face", "faces") : "nobody in sight"}`,
-  timeline: (track) => `Scores of face ${track} in the last minute`,
-  timelineStart: "1 min ago",
+  timeline: (track) => `Scores of face ${track} in the last three minutes`,
+  timelineStart: "3 min ago",
   timelineEnd: "now",
   spoken: (track, emotion) => `Face ${track}: ${emotion}`,
   spokenGone: (track) => `Face ${track} left`,
 
+  noPicture: "No picture",
   privacy: "Private: no picture leaves the device, only where faces are",
   stagePrivate: (count) => `Where faces are, without a picture: ${count ? plural(count, "face", "faces") : "nobody in sight"}`,
 
@@ -68,6 +69,8 @@ export const STRINGS = {
   lost: "lost",
   off: "off",
 
+  temperature: "Processor",
+  degrees: (value) => `${Math.round(value)} °C`,
   fps: "FPS",
   latency: "Latency",
   milliseconds: (value) => `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`,

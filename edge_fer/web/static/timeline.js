@@ -1,10 +1,10 @@
-// The scores of one face over the last minute, stacked: the taller a colour, the surer its emotion.
+// The scores of one face over the last minutes, stacked: the taller a colour, the surer its emotion.
 
 import { element, svg } from "./dom.js";
 import { STRINGS } from "./strings.js";
 
-const SPAN_S = 60;
-const STEP_S = 0.25;
+const SPAN_S = 180;
+const STEP_S = 0.5;
 const GAP_S = 1.5; // a longer silence is shown as one
 
 export class Timeline {
@@ -19,6 +19,12 @@ export class Timeline {
     scale.append(element("span", "", STRINGS.timelineStart), element("span", "", STRINGS.timelineEnd));
     this.node = element("div", "timeline");
     this.node.append(this.#plot, scale);
+  }
+
+  // What the daemon remembers takes the place of what was seen here, which may have gaps.
+  restore(samples, now_s) {
+    this.#samples = samples;
+    if (samples.length) this.#draw(now_s);
   }
 
   add(time_s, scores) {
