@@ -37,7 +37,7 @@ $(VENV)/.for-run: pyproject.toml | $(BIN)/pip
 	touch $@
 
 $(VENV)/.for-test: pyproject.toml | $(BIN)/pip
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[train,web,broker,plots,metrics,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[train,web,watch,broker,plots,metrics,dev]'
 	touch $@ $(VENV)/.for-run
 
 # Debian's python3 comes without ensurepip; where pip itself is there, it can furnish the environment instead.

@@ -69,6 +69,11 @@ def make_parser() -> argparse.ArgumentParser:
     _add_config(bench)
     bench.add_argument("--seconds", type=float, default=30.0, help="how long to measure (%(default)s)")
     bench.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
+    watch = command("watch", "show all devices on a broker, live")
+    _add_config(watch)
+    watch.add_argument("--host", help="the broker, if not the configured one")
+    watch.add_argument("--port", type=_count, help="its port, likewise")
+    watch.add_argument("--seconds", type=float, default=float("inf"), help="how long (until Ctrl-C)")
     simulate = command("simulate", "publish what many devices would, to see what a broker bears")
     _add_config(simulate)
     simulate.add_argument("--devices", type=_count, default=10, metavar="N", help="how many (%(default)s)")
@@ -160,6 +165,16 @@ def _bench(args: argparse.Namespace) -> int:
     from edge_fer.bench import run_bench
 
     return run_bench(_load(args), sys.stdout, seconds=args.seconds, json_file=args.json)
+
+
+def _watch(args: argparse.Namespace) -> int:
+    from edge_fer.watch import run_watch
+
+    config = _load(args)
+    given = {"host": args.host, "port": args.port}
+    mqtt = config.mqtt.model_copy(update={key: value for key, value in given.items() if value is not None})
+    run_watch(config.model_copy(update={"mqtt": mqtt}), sys.stdout, seconds=args.seconds)
+    return 0
 
 
 def _simulate(args: argparse.Namespace) -> int:

@@ -54,7 +54,7 @@ def test_help_is_quick_to_load() -> None:
     assert "argparse" in imported
     assert imported & {"cv2", "ai_edge_litert", "tflite_runtime", "paho", "keras", "tensorflow", "matplotlib"} == set()
     assert "exit codes:" in seen.stdout
-    for command in ("run", "demo", "check", "bench", "config", "predict", "evaluate", "models"):
+    for command in ("run", "demo", "check", "bench", "config", "predict", "evaluate", "models", "watch", "simulate"):
         assert re.search(rf"^    {command} ", seen.stdout, re.MULTILINE)
 
 

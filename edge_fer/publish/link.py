@@ -84,7 +84,7 @@ class Link:
             address: the broker's name in the log.
             versions: MQTT versions to try, best first.
             keepalive_s: a broker that confirms nothing for so long counts as gone.
-            hear: what to call with the messages of a topic; it may post, and does not wait.
+            hear: by topic filter, what to call with a message; it may post, and does not wait.
             uniform: random numbers in [0, 1) for the jitter.
         """
         self._transport = transport
@@ -168,9 +168,8 @@ class Link:
                 self._unconfirmed.pop(number, None)
                 if refused is not None:
                     self._tell("topic", f"does not take our messages: {refused}; look at its access rules")
-            case Received(topic):
-                if topic in self._hear:
-                    self._hear[topic](event)
+            case Received():
+                self._received(event)
             case Deaf(reason):
                 self._tell("deaf", f"does not let us hear commands: {reason}; look at its access rules")
             case Refused():
@@ -187,6 +186,11 @@ class Link:
                 self._pause(now_s, _REFUSED_S)
             case Refused(_, reason):
                 self._not_let_in(now_s, reason)
+
+    def _received(self, event: Received) -> None:
+        for listened, hear in self._hear.items():
+            if _matches(listened, event.topic):
+                hear(event)
 
     def _closed(self, event: Closed, now_s: float) -> None:
         """Nothing is left to do after a refusal that was heard already."""
@@ -280,3 +284,8 @@ class Link:
         if kind not in self._told:
             self._told.add(kind)
             _log.warning("The MQTT broker %s %s", self._address, what)
+
+
+def _matches(topic_filter: str, topic: str) -> bool:
+    wanted, levels = topic_filter.split("/"), topic.split("/")
+    return len(wanted) == len(levels) and all(want in ("+", level) for want, level in zip(wanted, levels, strict=True))

@@ -25,11 +25,12 @@ from edge_fer.records import Reading
 
 VersionChoice: TypeAlias = Literal["auto", "5", "3.1.1"]
 
-_VERSIONS: Final[dict[VersionChoice, tuple[Version, ...]]] = {
+VERSIONS: Final[dict[VersionChoice, tuple[Version, ...]]] = {
     "auto": (Version.V5, Version.V311),
     "5": (Version.V5,),
     "3.1.1": (Version.V311,),
 }
+"""What to try, best first."""
 
 _FACE_TTL_S: Final = 2.0
 _HEALTH_TTL_S: Final = 60.0
@@ -257,7 +258,7 @@ def connect(
     broker = Broker(
         host=host,
         port=port,
-        client_id=client_id(base, _machine()),
+        client_id=client_id(base, machine()),
         keepalive_s=keepalive_s,
         username=username,
         password=password,
@@ -279,7 +280,7 @@ def connect(
         transport,
         outbox,
         address=f"{host}:{port}",
-        versions=_VERSIONS[protocol],
+        versions=VERSIONS[protocol],
         keepalive_s=keepalive_s,
         hear=hear,
     )
@@ -316,14 +317,14 @@ def try_broker(
     broker = Broker(
         host=host,
         port=port,
-        client_id=client_id("try", f"{_machine()} {time.time_ns()}"),
+        client_id=client_id("try", f"{machine()} {time.time_ns()}"),
         username=username,
         password=password,
         tls=tls,
     )
     transport = PahoTransport(broker, will=None, connect_timeout_s=timeout_s)
     try:
-        return probe(transport, _VERSIONS[protocol], address=f"{host}:{port}", timeout_s=timeout_s).value
+        return probe(transport, VERSIONS[protocol], address=f"{host}:{port}", timeout_s=timeout_s).value
     finally:
         transport.close()
 
@@ -337,7 +338,8 @@ def client_id(base: str, machine: str) -> str:
     return f"edge-fer-{base.rpartition('/')[2]}-{digest}"
 
 
-def _machine() -> str:
+def machine() -> str:
+    """What tells this machine from others."""
     try:
         return Path("/etc/machine-id").read_text(encoding="ascii").strip()
     except OSError:

@@ -77,8 +77,16 @@ class Broker:
 class PahoTransport:
     """Implements `edge_fer.publish.transport.Transport`."""
 
-    def __init__(self, broker: Broker, *, will: Message | None, connect_timeout_s: float = 5.0) -> None:
-        """`will` is what the broker publishes when we vanish; None: nothing.
+    def __init__(
+        self, broker: Broker, *, will: Message | None, connect_timeout_s: float = 5.0, kept: bool = False
+    ) -> None:
+        """How to connect.
+
+        Args:
+            broker: where, and as whom.
+            will: what the broker publishes when we vanish; None: nothing.
+            connect_timeout_s: for the connection to open.
+            kept: whether listening begins with what the broker keeps.
 
         Raises:
             BrokerError: a TLS file cannot be used.
@@ -86,6 +94,7 @@ class PahoTransport:
         self._broker = broker
         self._will = will
         self._connect_timeout_s = connect_timeout_s
+        self._kept = kept
         self._tls = None if broker.tls is None else _tls_context(broker.tls)
         self._client: Client | None = None
         self._events: list[Event] = []
@@ -144,7 +153,8 @@ class PahoTransport:
         if self._client is None:
             raise RuntimeError("listen() needs an open connection")
         if self._client.protocol == MQTTProtocolVersion.MQTTv5:
-            options = SubscribeOptions(qos=1, noLocal=True, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
+            kept = SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE if self._kept else SubscribeOptions.RETAIN_DO_NOT_SEND
+            options = SubscribeOptions(qos=1, noLocal=True, retainHandling=kept)
             self._client.subscribe([(topic, options) for topic in topics])
         else:
             self._client.subscribe([(topic, 1) for topic in topics])

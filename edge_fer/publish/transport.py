@@ -99,7 +99,7 @@ class Transport(Protocol):
         """Read and write what can be without waiting; what happened since the last call."""
 
     def listen(self, topics: Sequence[str]) -> None:
-        """Ask for what others say there from now on; what the broker had kept is not wanted."""
+        """Ask for what others say there from now on, by topic filters whose one wildcard is `+`."""
 
     def send(self, message: Message, expiry_s: int | None) -> int:
         """Hand one message over; returns the number that `Confirmed` will carry.

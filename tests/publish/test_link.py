@@ -124,11 +124,12 @@ def test_commands_are_heard_on_every_connection_and_what_nobody_asked_for_is_ign
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     heard: list[Received] = []
-    rig = Rig(hear={"a/command": heard.append})
+    rig = Rig(hear={"a/command": heard.append, "a/+/c": heard.append})
     rig.connect()
-    assert rig.transport.listening == ("a/command",)
-    rig.hear(1, Received("a/command", b"pause"), Received("b/command", b"resume"))
-    assert heard == [Received("a/command", b"pause")]
+    assert rig.transport.listening == ("a/command", "a/+/c")
+    asked = [Received("a/command", b"pause"), Received("a/b/c", b"")]
+    rig.hear(1, *asked, Received("b/command", b"resume"), Received("a/b", b""), Received("a/b/c/d", b""))
+    assert heard == asked
     rig.hear(20, Closed("gone"))
     rig.connect(25)
     assert rig.transport.listened == 2
