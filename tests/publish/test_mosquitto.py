@@ -1,5 +1,6 @@
 """The sink against Debian's mosquitto, seen through mosquitto_sub."""
 
+import dataclasses
 import logging
 import subprocess
 import sys
@@ -376,6 +377,58 @@ def test_tls_with_an_own_authority_and_client_certificates(
         try_broker(**address, tls=Tls(ca_file=ca))
     with pytest.raises(BrokerError, match="does not let us in"):
         try_broker(**address)
+
+
+@pytest.mark.filterwarnings(  # paho leaves the socket of a failed handshake to the garbage collector
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+def test_an_expired_certificate_is_said_and_everything_waits(
+    make_mosquitto: Callable[[str], Any],
+    open_sink: Callable[..., MqttSink],
+    make_reading: Callable[..., Reading],
+    authority: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sign = ["openssl", "x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key"]
+    (authority / "server.ext").write_text("subjectAltName=IP:127.0.0.1\nauthorityKeyIdentifier=keyid")
+    valid = (authority / "server.pem").read_bytes()
+    expired = [*sign, "-days", "-1", "-extfile", "server.ext", "-out", "server.pem"]
+    subprocess.run(expired, cwd=authority, check=True, capture_output=True)
+    broker = make_mosquitto(f"allow_anonymous true\ncertfile {authority}/server.pem\nkeyfile {authority}/server.key")
+    broker.start()
+    sink = open_sink(broker, tls=Tls(ca_file=authority / "ca.pem"))
+    sink.publish(0, [make_reading()])
+    wait_until(lambda: bool(warnings_in(caplog)))
+    [warning] = warnings_in(caplog)
+    assert "certificate has expired" in warning
+    assert not sink.link.connected
+    (authority / "server.pem").write_bytes(valid)
+    broker.stop()
+    broker.start()
+    subscriber = broker.subscribe("edge-fer/#", "--cafile", authority / "ca.pem")
+    subscriber.wait_for("kitchen/emotion", timeout_s=20)
+    subscriber.wait_for("kitchen/availability", "online")
+    assert sink.link.events_lost == 0
+
+
+def test_what_is_too_large_for_the_broker_stops_nothing_else(
+    make_mosquitto: Callable[[str], Any],
+    open_sink: Callable[..., MqttSink],
+    make_reading: Callable[..., Reading],
+    info: Info,
+) -> None:
+    """Mosquitto confirms such a message, and drops it."""
+    broker = make_mosquitto("allow_anonymous true\nmessage_size_limit 330")
+    broker.start()
+    sink = open_sink(broker)
+    subscriber = broker.subscribe("edge-fer/#")
+    subscriber.wait_for("kitchen/availability", "online")
+    sink.info(dataclasses.replace(info, camera="x" * 400))
+    sink.publish(0, [make_reading()])
+    subscriber.wait_for("kitchen/emotion")
+    assert subscriber.on("kitchen/info") == []
+    sink.check()
+    assert (sink.link.connected, sink.link.reconnects, sink.link.queued) == (True, 0, 0)
 
 
 def test_a_second_daemon_with_our_name_is_said(
