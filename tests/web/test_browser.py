@@ -3,19 +3,16 @@
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import httpx
 import numpy as np
 import pytest
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.chrome.webdriver import WebDriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import WebDriverWait
 
 from edge_fer.config import WebConfig
 from edge_fer.control import Wish
@@ -23,6 +20,7 @@ from edge_fer.password import hash_password
 from edge_fer.records import LABELS, Frame, Reading
 from edge_fer.web import LivePage, Status, Totals
 from tests.conftest import require
+from tests.web.conftest import condition, text, wait
 
 pytestmark = pytest.mark.real
 
@@ -49,30 +47,6 @@ PIXEL = (
 )
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
-    chromium, chromedriver = require("chromium"), require("chromedriver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for argument in (
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        f"--user-data-dir={tmp_path_factory.mktemp('chromium')}",
-        "--window-size=1280,800",
-    ):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(chromedriver))
-    yield driver
-    driver.quit()
-
-
 @pytest.fixture
 def asked() -> list[Wish]:
     """What the page's viewers asked for."""
@@ -94,18 +68,6 @@ def frame(gray: int) -> Frame:
 def reading(track: int, emotion: str, box: tuple[float, float, float, float] = (0.25, 0.5, 0.25, 0.25)) -> Reading:
     scores = dict.fromkeys(LABELS, 0.02) | {emotion: 0.88}
     return Reading(0.0, track, emotion, 0.88, scores, box, 2.0)
-
-
-def wait(browser: WebDriver, condition: Callable[[], object], timeout_s: float = 20) -> None:
-    WebDriverWait(browser, timeout_s, poll_frequency=0.05).until(lambda _: condition())
-
-
-def text(browser: WebDriver, selector: str) -> str:
-    return str(browser.execute_script("return document.querySelector(arguments[0])?.textContent ?? ''", selector))
-
-
-def condition(browser: WebDriver) -> str:
-    return str(browser.execute_script("return document.documentElement.dataset.condition"))
 
 
 def show_live(browser: WebDriver, page: LivePage, frame: Frame, readings: list[Reading]) -> None:
@@ -132,6 +94,8 @@ def bar(browser: WebDriver, emotion: str) -> tuple[int, float]:
 
 
 def test_the_page_follows_the_daemon(browser: WebDriver, page: LivePage) -> None:
+    browser.get("about:blank")
+    browser.get_log("browser")  # type: ignore[no-untyped-call]  # what earlier tests left
     browser.get(page.address)
     wait(browser, lambda: condition(browser) == "starting")
 

@@ -30,7 +30,7 @@ export class StatusView {
   }
 
   show(status) {
-    this.#chips.get("camera").show(status.camera.name, connection(status.camera.online));
+    this.#chips.get("camera").show(status.camera.name, connection(status.paused ? null : status.camera.online));
     this.#chips.get("broker").show(status.broker.online === null ? STRINGS.off : status.broker.name, connection(status.broker.online));
     this.#chips.get("model").show(status.model, "plain");
     this.#chips.get("detector").show(status.detector, "plain");
@@ -87,6 +87,6 @@ class Chip {
     this.node.hidden = false;
     this.node.dataset.state = state;
     say(this.#value, value);
-    say(this.#state, state === "online" || state === "lost" ? STRINGS[state] : "");
+    say(this.#state, state === "plain" || value === STRINGS[state] ? "" : STRINGS[state]);
   }
 }
