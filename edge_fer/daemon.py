@@ -197,13 +197,20 @@ class Daemon:
 SIGNALS: Final = {signal.SIGTERM: Wish.STOP, signal.SIGINT: Wish.STOP, signal.SIGHUP: Wish.RELOAD}
 
 
-def run_daemon(config: Config, *, load: Callable[[], Config], output: Output | None = None) -> bool:
+def run_daemon(
+    config: Config,
+    *,
+    load: Callable[[], Config],
+    output: Output | None = None,
+    when_ready: Callable[[], object] = lambda: None,
+) -> bool:
     """Run until SIGTERM or SIGINT; SIGHUP reloads the configuration.
 
     Args:
         config: what to run.
         load: reads the configuration anew.
         output: makes a further sink, if one is wanted.
+        when_ready: called once when every part is open, the live page among them.
 
     Returns:
         see `Daemon.run`.
@@ -218,7 +225,9 @@ def run_daemon(config: Config, *, load: Callable[[], Config], output: Output | N
 
     previous = {number: signal.signal(number, handle) for number in SIGNALS}
     try:
-        return Daemon(Assembly(config, control=control, output=output), control=control, load=load).run()
+        daemon = Daemon(Assembly(config, control=control, output=output), control=control, load=load)
+        when_ready()
+        return daemon.run()
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -1,8 +1,10 @@
 """`edge-fer demo`: everything at once, with whatever this machine has."""
 
 import importlib.util
+import os
 import tempfile
-from collections.abc import Callable
+import webbrowser
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Final, TextIO, TypeAlias
@@ -47,7 +49,12 @@ def run_demo(out: TextIO) -> bool:
         if config.mqtt.enabled:
             say("listen", f"mosquitto_sub -h {LOCAL} -p {config.mqtt.port} -t '{config.mqtt.base_topic}/#' -v")
         say("stop", "Ctrl-C")
-        return run_daemon(config, load=lambda: config, output=lambda _config: ConsoleSink(out))
+        return run_daemon(
+            config,
+            load=lambda: config,
+            output=lambda _config: ConsoleSink(out),
+            when_ready=lambda: _open_page(config.web, os.environ),
+        )
 
 
 def _choose_camera(folder: Path, say: Say) -> CameraConfig:
@@ -80,6 +87,12 @@ def _choose_broker(stack: ExitStack, say: Say) -> MqttConfig:
         return MqttConfig(enabled=False)
     say("broker", f"an embedded one at {LOCAL}:{BROKER_PORT}, for this machine only")
     return settings.model_copy(update={"protocol": PROTOCOL})
+
+
+def _open_page(web: WebConfig, environ: Mapping[str, str]) -> bool:
+    """Show the page, where there is one and a desktop to show it on."""
+    desktop = "DISPLAY" in environ or "WAYLAND_DISPLAY" in environ
+    return web.enabled and desktop and webbrowser.open(f"http://{LOCAL}:{web.port}/")
 
 
 def _choose_page(say: Say) -> WebConfig:
