@@ -9,15 +9,17 @@ from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_fer.errors import EdgeFerError
+from edge_fer.errors import DataError, DetectorError, EdgeFerError
 
 if TYPE_CHECKING:
     from .ptq import Order
 
+log = logging.getLogger(__name__)
+
 EPILOG = """\
 further commands:
   compare MODEL --data D --out DIR   float Keras, float TFLite and int8 TFLite side by side
-  fit-crop NAME.tflite --data D …    fit how a detector's boxes become crops, into the card
+  fit-crop NAME.tflite --data D …    fit how a further detector's boxes become crops, into the card
 
 each has its own --help. Exit codes: 0 done, 1 refused for the reason given, 2 wrong usage.
 """
@@ -53,6 +55,7 @@ def _quantize(words: Sequence[str]) -> int:
     from .ptq import quantize, write  # noqa: PLC0415
 
     card = write(quantize(_order(args), _today()), args.out)
+    _fit_installed_detectors(args.out / f"{card.name}.tflite", args.data)
     print(table(card.scores["validation"]))  # noqa: T201
     print(f"{args.out / card.name}.tflite: {card.size_bytes:,} bytes, temperature {card.temperature:.3f}")  # noqa: T201
     return 0
@@ -89,6 +92,20 @@ def _fit_crop(words: Sequence[str]) -> int:
 
     fit_crop(args.model, args.data, open_detector(DetectorConfig(kind=args.detector, model=args.detector_model)))
     return 0
+
+
+def _fit_installed_detectors(model: Path, data: Path) -> None:
+    """Without a crop margin the daemon cannot use the network: fit one for every detector that is here."""
+    from edge_fer.config import DetectorConfig  # noqa: PLC0415
+    from edge_fer.detect import open_detector  # noqa: PLC0415
+
+    from .fitcrop import fit_crop  # noqa: PLC0415
+
+    for kind in ("haar", "yunet"):
+        try:
+            fit_crop(model, data, open_detector(DetectorConfig.model_validate({"kind": kind})))
+        except (DataError, DetectorError) as error:
+            log.warning("no crop margin for %s: %s", kind, error)
 
 
 def _add_model_and_data(parser: argparse.ArgumentParser) -> None:

@@ -1,5 +1,7 @@
 import csv
+import itertools
 import json
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -45,6 +47,27 @@ def test_a_model_becomes_a_pair_that_the_daemon_runs(net: Path, faces: Path, tmp
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "MODEL_CARD.md", "mine.calibration.csv", "mine.json", "mine.tflite",
     ]  # fmt: skip
+
+
+def test_noise_gives_no_crop_margin_and_says_so(
+    net: Path, faces: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert quantize(net, faces, tmp_path) == 0
+    assert read_card(tmp_path / "emotion.json").crop_margins == {}
+    assert f"no crop margin for haar: {faces}: haar found only 0 faces in" in caplog.text
+
+
+@pytest.mark.data
+def test_the_daemon_can_use_a_new_network_at_once(net: Path, data: Path, tmp_path: Path) -> None:
+    """Quantizing fits the crop margin of every detector that is installed; OpenCV's cascade always is."""
+    folder = tmp_path / "faces"
+    with zipfile.ZipFile(data / "fer2013" / "fer2013-train-validation.zip") as archive:
+        for split, label in itertools.product(("train", "validation"), ("happy", "neutral", "sad")):
+            names = [name for name in archive.namelist() if name.startswith(f"{split}/{label}/") and name[-1] != "/"]
+            archive.extractall(folder, sorted(names)[:8])
+    assert quantize(net, folder, tmp_path / "out") == 0
+    margin = read_card(tmp_path / "out" / "emotion.json").crop_margins["haar"]
+    assert margin.scale == pytest.approx(1.0, abs=0.15)
 
 
 def test_the_calibration_list_is_balanced_and_written(net: Path, faces: Path, tmp_path: Path) -> None:
