@@ -195,6 +195,8 @@ class Link:
     def _closed(self, event: Closed, now_s: float) -> None:
         """Nothing is left to do after a refusal that was heard already."""
         if self._phase is _Phase.CONNECTED:
+            if event.rejected:
+                self._give_up_largest()
             self._lost(now_s, event.reason, taken_over=event.taken_over)
         elif self._phase is _Phase.ASKING:
             self._not_let_in(now_s, event.reason)
@@ -224,6 +226,16 @@ class Link:
         self._down_since_s = now_s
         self._version = self._versions[0]
         self._pause(now_s)
+
+    def _give_up_largest(self) -> None:
+        """What the broker could not bear would end the next connection as well, and every one after it."""
+        if not self._unconfirmed:
+            return
+        number = max(self._unconfirmed, key=lambda number: len(self._unconfirmed[number][0].message.payload))
+        waiting, _ = self._unconfirmed.pop(number)
+        self._outbox.discard(waiting)
+        topic, size = waiting.message.topic, len(waiting.message.payload)
+        _log.warning("The MQTT broker %s does not bear %d bytes on %s: they are dropped", self._address, size, topic)
 
     def _not_let_in(self, now_s: float, reason: str, *, speaks_other: bool = False) -> None:
         """Some old brokers refuse a new version by a word, others hang up or say nothing: try the next one.

@@ -123,6 +123,13 @@ class Outbox:
             self._in_order.extendleft(sorted(in_order, key=lambda waiting: waiting.place, reverse=True))
             self._shrink(now_s)
 
+    def discard(self, taken: Waiting) -> None:
+        """Give up a message that was taken, for good."""
+        with self._lock:
+            if self._retained.get(taken.message.topic) is taken:
+                del self._retained[taken.message.topic]
+            self._lose(taken)
+
     def _shrink(self, now_s: float) -> None:
         """Drop what is too old or too much."""
         for topic in [topic for topic, waiting in self._states.items() if _is_stale(waiting, now_s)]:

@@ -36,6 +36,9 @@ _REFUSALS: Final = {
     "Banned": Refusal.CREDENTIALS,
 }
 
+# Mosquitto says now this, now that of a message that is too large for it.
+_REJECTIONS: Final = {"Packet too large", "Protocol error", "Malformed packet", "Payload format invalid"}
+
 # What the kernel holds back for a frozen broker is stale when it thaws; keep it to some hundred readings.
 _SEND_BUFFER_BYTES: Final = 32 * 1024
 
@@ -253,7 +256,7 @@ class PahoTransport:
         name = reason.getName()
         if not flags.is_disconnect_packet_from_server and name == "Unspecified error":
             name = "Connection closed"  # without a packet, this is all that paho knows
-        self._events.append(Closed(name, taken_over=name == "Session taken over"))
+        self._events.append(Closed(name, taken_over=name == "Session taken over", rejected=name in _REJECTIONS))
 
 
 def _is_readable(opened: Any) -> bool:

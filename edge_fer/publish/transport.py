@@ -50,10 +50,17 @@ class Confirmed:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The connection is gone; `taken_over` if another client came with our client id."""
+    """The connection is gone.
+
+    Attributes:
+        reason: in the broker's words, where it had some.
+        taken_over: another client came with our client id.
+        rejected: the broker could not bear something that we sent.
+    """
 
     reason: str
     taken_over: bool = False
+    rejected: bool = False
 
 
 @dataclass(frozen=True, slots=True)

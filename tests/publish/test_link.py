@@ -143,6 +143,25 @@ def test_commands_are_heard_on_every_connection_and_what_nobody_asked_for_is_ign
     ]
 
 
+def test_a_message_that_the_broker_cannot_bear_is_dropped_and_the_others_go_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rig = Rig()
+    for name in ("1", "two", "3"):
+        rig.outbox.put(event(name), 0)
+    rig.connect()
+    caplog.clear()
+    rig.hear(1, Closed("Packet too large", rejected=True))
+    rig.connect(5)
+    assert rig.transport.payloads == ["1", "two", "3", "1", "3"]
+    assert (rig.link.stats.lost, log_of(caplog)[0]) == (
+        1, ("warning", "The MQTT broker broker:1883 does not bear 3 bytes on event: they are dropped"),
+    )  # fmt: skip
+    rig.hear(6, Confirmed(4), Confirmed(5))
+    rig.hear(7, Closed("Protocol error", rejected=True))
+    assert rig.link.stats.lost == 1
+
+
 def test_expiry_counts_from_when_the_message_was_made() -> None:
     rig = Rig()
     rig.outbox.put(Message("emotion", b"happy", qos=1, retain=True, ttl_s=30), 0)

@@ -116,6 +116,17 @@ def test_a_state_that_expired_is_not_told_again() -> None:
     assert outbox.lost == 0
 
 
+def test_what_is_discarded_does_not_come_again() -> None:
+    outbox = Outbox()
+    outbox.put(state("a", "a1"), 0)
+    outbox.put(event("1"), 0)
+    sent = [waiting for _ in range(2) if (waiting := outbox.take(0)) is not None]
+    outbox.discard(sent[0])
+    outbox.discard(sent[1])
+    outbox.give_back([], 1)
+    assert (drain(outbox, 1), outbox.lost, outbox.lost_vital) == ([], 2, 1)
+
+
 def test_giving_back_keeps_the_bound() -> None:
     outbox = Outbox(capacity=2)
     for name in ("1", "2"):
