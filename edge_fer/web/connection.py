@@ -1,12 +1,10 @@
-"""HTTP over one connection, which is dropped when it wastes our time or is one too many."""
+"""HTTP over one connection, which is dropped when it wastes our time."""
 
 import asyncio
 from typing import Final
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-MOST_CONNECTIONS: Final = 128
-"""Ten browsers take up to six each; further connections are dropped before they can say anything."""
 REQUEST_S: Final = 10.0
 """The head of a request must be there so soon, however slowly it trickles in."""
 STALL_S: Final = 30.0
@@ -14,7 +12,7 @@ STALL_S: Final = 30.0
 
 
 class Connection(H11Protocol):
-    """uvicorn's HTTP/1.1, with limits on time and number that it does not have."""
+    """uvicorn's HTTP/1.1, with limits on time that it does not have."""
 
     _request_timer: asyncio.TimerHandle | None = None
     _stall_timer: asyncio.TimerHandle | None = None
@@ -22,10 +20,7 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(transport)
-        if len(self.connections) > MOST_CONNECTIONS:
-            transport.abort()
-        else:
-            self._request_timer = self.loop.call_later(REQUEST_S, transport.abort)
+        self._request_timer = self.loop.call_later(REQUEST_S, transport.abort)
 
     def data_received(self, data: bytes) -> None:
         """Take what came; while no request is at work, the next one's time runs."""

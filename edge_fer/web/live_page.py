@@ -14,6 +14,7 @@ from edge_fer.control import Wish
 from edge_fer.errors import EdgeFerError
 from edge_fer.records import Frame, Reading
 from edge_fer.web.feed import Clock, Encoder, Feed, Status
+from edge_fer.web.listener import Listener
 
 if TYPE_CHECKING:
     from uvicorn import Server
@@ -156,7 +157,7 @@ class LivePage:
         host = self._settings.host
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
-            return socket.create_server((host, self._port), family=family)
+            return Listener(socket.create_server((host, self._port), family=family))
         except OSError as error:
             place = f"port {self._port} on {host}"
             if error.errno == errno.EADDRINUSE:

@@ -1,5 +1,7 @@
+import contextlib
 import json
 import shutil
+import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -23,6 +25,7 @@ from edge_fer.web.access import (
     Sessions,
     Throttle,
 )
+from edge_fer.web.listener import MOST_CONNECTIONS
 
 PASSWORD = "correct horse"  # noqa: S105
 HASH = hash_password(PASSWORD)
@@ -226,6 +229,19 @@ def test_with_a_certificate_everything_is_encrypted(certificate: dict[str, Path]
         assert client.get("/api/state").status_code == 200
     with pytest.raises(httpx.RemoteProtocolError):
         httpx.get(page.address.replace("https", "http"), trust_env=False)
+    page.close()
+
+
+def test_connections_are_counted_before_they_agree_on_encryption(certificate: dict[str, Path]) -> None:
+    page = LivePage(WebConfig.model_validate({"port": 0, **certificate}), ask=print)
+    page.start()
+    url = httpx.URL(page.address)
+    with contextlib.ExitStack() as silent:
+        for _ in range(MOST_CONNECTIONS):
+            silent.enter_context(socket.create_connection((url.host, url.port or 0)))
+        with socket.create_connection((url.host, url.port or 0)) as one_too_many:
+            one_too_many.settimeout(10)
+            assert one_too_many.recv(1) == b""
     page.close()
 
 

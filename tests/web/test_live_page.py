@@ -23,8 +23,8 @@ from edge_fer.control import Wish
 from edge_fer.records import LABELS, Frame, Reading
 from edge_fer.web import LivePage, PageError, Status, Totals
 from edge_fer.web.commands import COMMANDS, TOKEN_HEADER, Ask
-from edge_fer.web.connection import MOST_CONNECTIONS
 from edge_fer.web.guard import SECURITY_HEADERS, host_name
+from edge_fer.web.listener import MOST_CONNECTIONS
 
 STATUS = Status(
     device="kitchen",

@@ -2,13 +2,15 @@
 
 import json
 import os
+import random
 import re
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +108,28 @@ def test_the_page_comes_back_after_a_crash(browser: WebDriver, run: Callable[...
     daemon.start()
     wait(browser, lambda: condition(browser) == "live")
     assert daemon.state()["run"] != run_before
+
+
+def test_attackers_do_not_hold_up_the_camera(run: Callable[..., Daemon]) -> None:
+    """Three hundred at once, with half a request each or nonsense, for two seconds."""
+    daemon = run(camera={"source": "pattern", "fps": 10})
+    url = httpx.URL(daemon.address)
+    rng = random.Random(7)  # noqa: S311
+    with httpx.Client(base_url=daemon.address, trust_env=False) as viewer, ExitStack() as attackers:
+        while not viewer.get("api/state").json()["size"]:
+            time.sleep(0.02)
+        before = viewer.get("api/state").json()["seq"]
+        for number in range(300):
+            attacker = attackers.enter_context(socket.create_connection((url.host, url.port or 0)))
+            with suppress(OSError):
+                attacker.sendall(rng.randbytes(3000) if number % 2 else b"GET / HTTP/1.1\r\nX-A: ")
+        ages_s = []
+        for _ in range(20):
+            time.sleep(0.1)
+            ages_s.append(viewer.get("api/state").json()["age_s"])
+        after = viewer.get("api/state").json()["seq"]
+    assert max(ages_s) < 1
+    assert after - before >= 10
 
 
 @pytest.mark.data
