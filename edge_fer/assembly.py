@@ -213,6 +213,7 @@ def _open_mqtt(config: Config, control: Control) -> MqttSink | None:
         keepalive_s=mqtt.keepalive_s,
         event_max_age_s=mqtt.events.max_age_s,
         event_max_queued=mqtt.events.max_queued,
+        event_spool=mqtt.events.spool,
         health_s=mqtt.health_s,
         discovery_prefix=mqtt.home_assistant.discovery_prefix,
         home_assistant=mqtt.home_assistant.enabled,

@@ -147,6 +147,8 @@ class EventsConfig(Section):
     """An event that waited for so many seconds is given up, and counted in health."""
     max_queued: Annotated[int, Field(ge=1, le=100_000)] = 1000
     """So many wait at most (some 400 bytes each); beyond it the oldest is given up, and counted."""
+    spool: Path | None = Field(default=None, strict=False)
+    """File in which events wait as well, to outlive a crash or power cut; null spares the SD card."""
 
 
 class HomeAssistantConfig(Section):

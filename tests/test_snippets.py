@@ -60,7 +60,7 @@ def test_the_python_subscriber(mosquitto: "Mosquitto") -> None:
 
 
 def test_the_automation_names_entities_that_there_are() -> None:
-    [automation] = yaml.safe_load((ROOT / "configs" / "home-assistant-automation.yaml").read_text())
+    [automation] = yaml.safe_load((ROOT / "configs" / "integrations" / "home-assistant-automation.yaml").read_text())
     components = device("edge-fer/kitchen", INFO, heartbeat_s=10, health_s=30)["components"].values()
     entities = {component["default_entity_id"]: component for component in components}
     [trigger], [condition] = automation["triggers"], automation["conditions"]
@@ -70,7 +70,7 @@ def test_the_automation_names_entities_that_there_are() -> None:
 
 def test_telegraf_reads_what_the_payloads_hold() -> None:
     tomllib = pytest.importorskip("tomllib", reason="Python 3.10 has no reader of TOML")
-    settings = tomllib.loads((ROOT / "configs" / "telegraf.conf").read_text())
+    settings = tomllib.loads((ROOT / "configs" / "integrations" / "telegraf.conf").read_text())
     types = {"string": ("string",), "float": ("number",), "int": ("integer",)}
     for consumer in settings["inputs"]["mqtt_consumer"]:
         [topic] = consumer["topics"]
@@ -90,7 +90,7 @@ def test_the_bridge_carries_state_and_events_up_and_commands_down(
 ) -> None:
     central = make_mosquitto(f"allow_anonymous true\npersistence true\npersistence_location {tmp_path}/")
     central.start()
-    bridge = (ROOT / "configs" / "mosquitto-bridge.conf").read_text()
+    bridge = (ROOT / "configs" / "integrations" / "mosquitto-bridge.conf").read_text()
     edge = make_mosquitto(
         "allow_anonymous true\n" + bridge.replace("central.lan:1883", f"{central.host}:{central.port}")
     )

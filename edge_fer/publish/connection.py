@@ -20,8 +20,16 @@ class Connection:
     """A thread that runs a link until `close`."""
 
     def __init__(
-        self, link: Link, transport: Transport, outbox: Outbox, *, clock: Callable[[], float] = time.monotonic
+        self,
+        link: Link,
+        transport: Transport,
+        outbox: Outbox,
+        *,
+        release: Callable[[], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Starts at once; `release` is called at the end of `close`."""
+        self._release = release
         self._link = link
         self._transport = transport
         self._outbox = outbox
@@ -63,6 +71,8 @@ class Connection:
         self._thread.join(_JOIN_S)
         if not self._thread.is_alive():
             self._transport.close()
+        if self._release is not None:
+            self._release()
 
     def _run(self) -> None:
         try:

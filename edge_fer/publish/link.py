@@ -165,7 +165,8 @@ class Link:
             case Accepted():
                 self._accepted(now_s)
             case Confirmed(number, refused):
-                self._unconfirmed.pop(number, None)
+                if (confirmed := self._unconfirmed.pop(number, None)) is not None:
+                    self._outbox.settle(confirmed[0])
                 if refused is not None:
                     self._tell("topic", f"does not take our messages: {refused}; look at its access rules")
             case Received():

@@ -20,6 +20,7 @@ from edge_fer.publish.paho import Broker, PahoTransport, Tls
 from edge_fer.publish.policy import EmotionPolicy, FacesPolicy, OnChange, Publication
 from edge_fer.publish.probe import probe
 from edge_fer.publish.reports import HealthReport, Info, LinkStats
+from edge_fer.publish.spool import Spool
 from edge_fer.publish.transport import Version
 from edge_fer.records import Reading
 
@@ -225,6 +226,7 @@ def connect(
     keepalive_s: int = 30,
     event_max_age_s: float = 3600.0,
     event_max_queued: int = 1000,
+    event_spool: Path | None = None,
     health_s: float = 30.0,
     discovery_prefix: str = "homeassistant",
     home_assistant: bool = False,
@@ -246,13 +248,14 @@ def connect(
         keepalive_s: after so many seconds of silence the connection counts as lost.
         event_max_age_s: an event that waited for the broker for so many seconds is given up.
         event_max_queued: so many events wait at most; the oldest is given up.
+        event_spool: the file in which events wait, too; None: in memory alone.
         health_s: see `MqttSink`.
         discovery_prefix: Home Assistant's.
         home_assistant: whether it is told of the device; False takes back what was told.
         ask: takes what is asked of the daemon on `command`; None: nobody listens there.
 
     Raises:
-        BrokerError: a TLS file cannot be used. A broker that is not there is no error.
+        BrokerError: a TLS file or the spool cannot be used. A broker that is not there is no error.
     """
     base = f"{base_topic}/{device}"
     broker = Broker(
@@ -265,7 +268,9 @@ def connect(
         tls=tls,
     )
     transport = PahoTransport(broker, will=availability(base, online=False))
-    outbox = Outbox(capacity=event_max_queued)
+    spool = None if event_spool is None else Spool(event_spool)
+    outbox = Outbox(capacity=event_max_queued, spool=spool)
+    outbox.restore(time.monotonic(), ttl_s=event_max_age_s)
 
     def post(message: Message) -> None:
         outbox.put(message, time.monotonic())
@@ -284,7 +289,7 @@ def connect(
         keepalive_s=keepalive_s,
         hear=hear,
     )
-    connection = Connection(link, transport, outbox)
+    connection = Connection(link, transport, outbox, release=spool.close if spool else None)
     return MqttSink(
         connection,
         base=base,

@@ -6,10 +6,14 @@ The same box remembers what is retained, so that a broker which forgot everythin
 """
 
 import threading
+import time
 from collections import OrderedDict, deque
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Final
+
+from edge_fer.publish.spool import Spool
 
 _STATES: Final = 256
 """Topics whose state may wait; beyond it the oldest state that is not retained is lost."""
@@ -47,6 +51,8 @@ class Waiting:
     message: Message
     since_s: float
     place: int
+    row: int | None = None
+    """Where it lies in the spool, if it does."""
 
     def remaining_s(self, now_s: float) -> float | None:
         """Seconds until it is worthless, None if it never is."""
@@ -60,9 +66,19 @@ class Outbox:
     Every `now_s` is of one monotonic clock.
     """
 
-    def __init__(self, *, capacity: int = 1000) -> None:
-        """`capacity` bounds the messages that wait in order; beyond it the oldest is lost."""
+    def __init__(
+        self, *, capacity: int = 1000, spool: Spool | None = None, wall_clock: Callable[[], float] = time.time
+    ) -> None:
+        """An empty box.
+
+        Args:
+            capacity: bounds the messages that wait in order; beyond it the oldest is lost.
+            spool: where vital messages lie on disk, too, until they have arrived.
+            wall_clock: seconds since the epoch, for the spool.
+        """
         self._capacity = capacity
+        self._spool = spool
+        self._wall_clock = wall_clock
         self._lock = threading.Lock()
         self._places = count()
         self._states: OrderedDict[str, Waiting] = OrderedDict()
@@ -97,8 +113,24 @@ class Outbox:
                 if message.retain:
                     self._retained[message.topic] = waiting
             else:
-                self._in_order.append(waiting)
+                self._in_order.append(self._spooled(waiting))
             self._shrink(now_s)
+
+    def restore(self, now_s: float, *, ttl_s: float) -> None:
+        """Queue what an earlier run left in the spool, as old as it is."""
+        if self._spool is None:
+            return
+        with self._lock:
+            for left in self._spool.waiting():
+                message = Message(left.topic, left.payload, qos=1, latest=False, vital=True, ttl_s=ttl_s)
+                age_s = max(0.0, self._wall_clock() - left.wall_s)
+                self._in_order.append(Waiting(message, now_s - age_s, next(self._places), left.row))
+            self._shrink(now_s)
+
+    def settle(self, taken: Waiting) -> None:
+        """The broker has a message that was taken."""
+        with self._lock:
+            self._strike_out(taken)
 
     def take(self, now_s: float) -> Waiting | None:
         """The next message that is still worth sending."""
@@ -142,7 +174,18 @@ class Outbox:
         while self._in_order and (len(self._in_order) > self._capacity or _is_stale(self._in_order[0], now_s)):
             self._lose(self._in_order.popleft())
 
+    def _spooled(self, waiting: Waiting) -> Waiting:
+        message = waiting.message
+        if self._spool is None or not message.vital:
+            return waiting
+        return replace(waiting, row=self._spool.add(self._wall_clock(), message.topic, message.payload))
+
+    def _strike_out(self, waiting: Waiting) -> None:
+        if self._spool is not None and waiting.row is not None:
+            self._spool.remove(waiting.row)
+
     def _lose(self, waiting: Waiting) -> None:
+        self._strike_out(waiting)
         self._lost += 1
         self._lost_vital += waiting.message.vital
 
