@@ -4,6 +4,7 @@ A command needs a header with a token that only this page can read, beside the c
 another site can send a form here, but neither read the token nor set the header.
 """
 
+import logging
 import secrets
 from collections.abc import Callable
 from typing import Final, TypeAlias
@@ -19,6 +20,8 @@ Ask: TypeAlias = Callable[[Wish], None]
 
 COMMANDS: Final = {"pause": Wish.PAUSE, "resume": Wish.RESUME, "stop": Wish.STOP}
 TOKEN_HEADER: Final = "x-edge-fer-token"  # noqa: S105 - its name, not its value
+
+_log = logging.getLogger(__name__)
 
 
 def command_routes(ask: Ask, *, locked: bool) -> list[Route]:
@@ -40,6 +43,7 @@ def command_routes(ask: Ask, *, locked: bool) -> list[Route]:
         known = secrets.compare_digest(request.headers.get(TOKEN_HEADER, "").encode(), token.encode())
         if not (known or request.scope[BY_TOKEN]):
             return refusal(403, f"The header {TOKEN_HEADER} must hold the token of /api/session.")
+        _log.info("A viewer at %s asks for %s", request.client.host if request.client else "?", name)
         ask(COMMANDS[name])
         return JSONResponse({"command": name}, status_code=202, headers=NO_STORE)
 

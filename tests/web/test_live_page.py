@@ -213,7 +213,10 @@ def commander(asked: Asked, encoder: Encoder) -> Iterator[httpx.Client]:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_reaches_the_loop(commander: httpx.Client, asked: Asked, name: str) -> None:
+def test_a_command_reaches_the_loop_and_the_log(
+    commander: httpx.Client, asked: Asked, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="edge_fer.web.commands")
     token = commander.get("/api/session").json()["token"]
     origin = str(commander.base_url).rstrip("/")
     headers = {TOKEN_HEADER: token, "origin": origin, "sec-fetch-site": "same-origin"}
@@ -221,6 +224,7 @@ def test_a_command_reaches_the_loop(commander: httpx.Client, asked: Asked, name:
         answer = commander.post(f"/api/commands/{name}", headers=sent)
         assert (answer.status_code, answer.json()) == (202, {"command": name})
     assert asked == [COMMANDS[name]] * 2
+    assert caplog.messages == [f"A viewer at 127.0.0.1 asks for {name}"] * 2
 
 
 @pytest.mark.parametrize(
