@@ -1,14 +1,15 @@
 # make run    shows what edge-fer does: webcam or a clip, a broker, the live page
 # make test   runs the tests
 # make test-slow  runs those that take minutes: long outages
+# make test-backends  runs the trainer's under JAX and PyTorch, which it installs (a gigabyte)
 # make lint   runs formatter, linter and type checker
-# All three make their own virtual environment in .venv and need nothing but Python 3.10 or newer.
+# All make their own virtual environment in .venv and need nothing but Python 3.10 or newer.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-slow lint format clean
+.PHONY: run test test-slow test-backends lint format clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.for-run
@@ -19,6 +20,11 @@ test: $(VENV)/.for-test
 
 test-slow: $(VENV)/.for-test
 	$(BIN)/pytest -m slow
+
+test-backends: $(VENV)/.for-backends
+	$(BIN)/pytest -m backends
+	KERAS_BACKEND=jax $(BIN)/pytest tests/train/test_resume.py
+	KERAS_BACKEND=torch $(BIN)/pytest tests/train/test_resume.py
 
 lint: $(VENV)/.for-test
 	$(BIN)/ruff format --check .
@@ -39,6 +45,10 @@ $(VENV)/.for-run: pyproject.toml | $(BIN)/pip
 $(VENV)/.for-test: pyproject.toml | $(BIN)/pip
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[train,web,watch,broker,plots,metrics,dev]'
 	touch $@ $(VENV)/.for-run
+
+$(VENV)/.for-backends: $(VENV)/.for-test
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[backends]'
+	touch $@
 
 # Debian's python3 comes without ensurepip; where pip itself is there, it can furnish the environment instead.
 $(BIN)/pip:
