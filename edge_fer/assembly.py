@@ -1,6 +1,7 @@
 """The parts that a configuration asks for, put together; and exchanged one by one when it changes."""
 
 import hashlib
+import itertools
 import json
 import time
 from collections.abc import Callable
@@ -59,8 +60,9 @@ class Assembly:
         self._output = output
         self._open_capture = open_capture
         self._clean = True
+        self._ids = itertools.count(1)
         with ExitStack() as undo:
-            self.pipeline = open_pipeline(config)
+            self.pipeline = open_pipeline(config, self._ids)
             self.capture = open_capture(config.camera)
             self.page = _open_page(config, self._control)
             if self.page is not None:
@@ -99,7 +101,7 @@ class Assembly:
         with ExitStack() as undo:
             pipeline, capture, page = self.pipeline, self.capture, self.page
             if _pipeline_part(config) != _pipeline_part(old):
-                pipeline = open_pipeline(config)
+                pipeline = open_pipeline(config, self._ids)
             if config.camera != old.camera:
                 capture = self._open_capture(config.camera)
             if config.web != old.web:

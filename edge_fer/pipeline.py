@@ -1,5 +1,8 @@
 """One frame's way from pixels to readings: detect, track, classify, smooth."""
 
+import itertools
+from collections.abc import Iterator
+
 from edge_fer.card import Card, find_model, load_model_files
 from edge_fer.classify import Classifier
 from edge_fer.config import Config
@@ -20,16 +23,25 @@ class Pipeline:
         card: the classifier's card.
         config: how to track and smooth.
         watch: times the steps.
+        ids: where the tracks' ids come from.
     """
 
     def __init__(
-        self, *, detector: Detector, classifier: Classifier, card: Card, config: Config, watch: Stopwatch
+        self,
+        *,
+        detector: Detector,
+        classifier: Classifier,
+        card: Card,
+        config: Config,
+        watch: Stopwatch,
+        ids: Iterator[int],
     ) -> None:
         self.card = card
         self.detector = detector
         self.watch = watch
         self._classifier = classifier
         self._config = config
+        self._ids = ids
         self.forget()
 
     def forget(self) -> None:
@@ -40,6 +52,7 @@ class Pipeline:
             sure_score=tracking.sure_score,
             min_hits=tracking.min_hits,
             memory_s=tracking.memory_s,
+            ids=self._ids,
         )
         self._smoother = Smoother(
             self.card.labels,
@@ -64,8 +77,12 @@ class Pipeline:
         return readings
 
 
-def open_pipeline(config: Config) -> Pipeline:
+def open_pipeline(config: Config, ids: Iterator[int] | None = None) -> Pipeline:
     """Load detector and model as the configuration says.
+
+    Args:
+        config: what to load, and how to track and smooth.
+        ids: where the tracks' ids come from, if not from 1 on.
 
     Raises:
         ModelError: the model or its runtime cannot be used.
@@ -75,4 +92,11 @@ def open_pipeline(config: Config) -> Pipeline:
     card, content = load_model_files(find_model(config.model))
     network = Network(content, card, threads=config.threads)
     classifier = Classifier(network, card, detector=detector.name)
-    return Pipeline(detector=detector, classifier=classifier, card=card, config=config, watch=Stopwatch())
+    return Pipeline(
+        detector=detector,
+        classifier=classifier,
+        card=card,
+        config=config,
+        watch=Stopwatch(),
+        ids=ids or itertools.count(1),
+    )

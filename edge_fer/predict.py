@@ -1,5 +1,6 @@
 """`edge-fer predict`: the emotions in pictures and films that are already there."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -45,8 +46,9 @@ def predict(paths: Sequence[Path], config: Config) -> Iterator[Prediction]:
         ModelError, DetectorError: the model or detector cannot be used.
     """
     files = [file for path in paths for file in _files(path)]
-    films = open_pipeline(config)
-    stills = open_pipeline(config.model_copy(update=STILL))
+    ids = itertools.count(1)
+    films = open_pipeline(config, ids)
+    stills = open_pipeline(config.model_copy(update=STILL), ids)
     for file in files:
         still = file.suffix.lower() in IMAGE_SUFFIXES
         source: Source = Images(file) if still else VideoFile(file)

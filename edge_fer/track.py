@@ -34,16 +34,23 @@ class Tracker:
         min_hits: another becomes one when it was found in so many frames without a miss; a hand that the detector
             takes for a face now and then never does.
         memory_s: a track whose face is missed lives on for so many seconds.
+        ids: where the ids come from; trackers of one run share it, so that no id is given twice.
     """
 
     def __init__(
-        self, *, min_iou: float = 0.3, sure_score: float = 0.9, min_hits: int = 3, memory_s: float = 0.7
+        self,
+        *,
+        min_iou: float = 0.3,
+        sure_score: float = 0.9,
+        min_hits: int = 3,
+        memory_s: float = 0.7,
+        ids: Iterator[int] | None = None,
     ) -> None:
         self._min_iou = min_iou
         self._sure_score = sure_score
         self._min_hits = min_hits
         self._memory_s = memory_s
-        self._ids = itertools.count(1)
+        self._ids = ids or itertools.count(1)
         self._followed: list[_Followed] = []
 
     def update(self, frame: Frame, faces: Sequence[Face]) -> list[Track]:

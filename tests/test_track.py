@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 
 from edge_fer.records import Box, Face, Frame, Track
@@ -77,3 +79,9 @@ def test_a_face_that_is_sure_is_a_track_at_once() -> None:
     tracker = Tracker(min_hits=3, sure_score=0.9)
     faces = [Face(Box(0, 0, 10, 10), 0.9), Face(Box(50, 0, 10, 10), 0.89)]
     assert tracker.update(Frame(PIXELS, 0.0, 0), faces) == [Track(1, Box(0, 0, 10, 10), age_s=0.0)]
+
+
+def test_trackers_of_one_run_share_their_ids() -> None:
+    ids = itertools.count(1)
+    for expected in (1, 2):
+        assert [t.id for t in update(Tracker(min_hits=1, ids=ids), 0.0, Box(0, 0, 10, 10))] == [expected]
