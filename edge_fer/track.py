@@ -7,7 +7,7 @@ centres. A pure function of the frames' times and boxes.
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from edge_fer.records import Box, Face, Frame, Track
