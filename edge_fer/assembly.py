@@ -188,6 +188,7 @@ class BrokerAccess(TypedDict):
     password: str | None
     protocol: VersionChoice
     tls: Tls | None
+    websocket_path: str | None
 
 
 def broker_access(mqtt: MqttConfig) -> BrokerAccess:
@@ -200,6 +201,7 @@ def broker_access(mqtt: MqttConfig) -> BrokerAccess:
         password=mqtt.password.get_secret_value() if mqtt.password is not None else None,
         protocol=mqtt.protocol,
         tls=tls if mqtt.tls.enabled else None,
+        websocket_path=mqtt.websocket_path if mqtt.transport == "websockets" else None,
     )
 
 

@@ -177,6 +177,10 @@ class MqttConfig(Section):
     """Topics begin with base_topic/device."""
     protocol: Annotated[Literal["auto", "5", "3.1.1"], BeforeValidator(_number_as_text)] = "auto"
     """MQTT version; auto speaks 5 and falls back to 3.1.1 where the broker knows no better."""
+    transport: Literal["tcp", "websockets"] = "tcp"
+    """What carries MQTT; websockets pass where only the web's ports do (TLS makes them wss)."""
+    websocket_path: Annotated[str, StringConstraints(pattern=r"^/[!-~]{0,199}$")] = "/mqtt"
+    """Where the broker takes MQTT over websockets."""
     keepalive_s: Annotated[int, Field(ge=5, le=3600)] = 30
     """The broker declares the daemon offline after one and a half times so many seconds of silence."""
     heartbeat_s: Seconds = 10.0

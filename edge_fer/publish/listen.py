@@ -21,6 +21,7 @@ def listen(
     password: str | None = None,
     protocol: VersionChoice = "auto",
     tls: Tls | None = None,
+    websocket_path: str | None = None,
 ) -> Connection:
     """A connection that only listens, now and whenever the broker is back.
 
@@ -33,6 +34,7 @@ def listen(
         password: see `connect`.
         protocol: see `connect`.
         tls: see `connect`.
+        websocket_path: see `connect`.
 
     Raises:
         BrokerError: a TLS file cannot be used.
@@ -44,6 +46,7 @@ def listen(
         username=username,
         password=password,
         tls=tls,
+        websocket_path=websocket_path,
     )
     transport = PahoTransport(broker, will=None, kept=True)
     outbox = Outbox()

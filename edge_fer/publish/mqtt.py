@@ -221,6 +221,7 @@ def connect(
     base_topic: str = "edge-fer",
     protocol: VersionChoice = "auto",
     tls: Tls | None = None,
+    websocket_path: str | None = None,
     heartbeat_s: float = 10.0,
     rate_hz: float = 5.0,
     keepalive_s: int = 30,
@@ -243,6 +244,7 @@ def connect(
         base_topic: the topic above all devices.
         protocol: MQTT version; `auto` tries 5, then 3.1.1.
         tls: None: unencrypted.
+        websocket_path: where the broker takes MQTT over websockets, usually `/mqtt`; None: TCP.
         heartbeat_s: see `MqttSink`.
         rate_hz: see `MqttSink`.
         keepalive_s: after so many seconds of silence the connection counts as lost.
@@ -266,6 +268,7 @@ def connect(
         username=username,
         password=password,
         tls=tls,
+        websocket_path=websocket_path,
     )
     transport = PahoTransport(broker, will=availability(base, online=False))
     spool = None if event_spool is None else Spool(event_spool)
@@ -310,6 +313,7 @@ def try_broker(
     password: str | None = None,
     protocol: VersionChoice = "auto",
     tls: Tls | None = None,
+    websocket_path: str | None = None,
     timeout_s: float = 5.0,
 ) -> str:
     """Connect and leave again without a trace; returns the MQTT version that the broker speaks.
@@ -326,6 +330,7 @@ def try_broker(
         username=username,
         password=password,
         tls=tls,
+        websocket_path=websocket_path,
     )
     transport = PahoTransport(broker, will=None, connect_timeout_s=timeout_s)
     try:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from paho.mqtt.client import Client, DisconnectFlags, MQTTMessage
+from paho.mqtt.client import Client, DisconnectFlags, MQTTMessage, WebsocketConnectionError
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -44,6 +44,8 @@ _SEND_BUFFER_BYTES: Final = 32 * 1024
 
 _LARGEST_PACKET_BYTES: Final = 64 * 1024
 """The broker keeps anything larger from us (MQTT 5)."""
+
+_NO_WEBSOCKETS: Final = "it does not speak MQTT over websockets there; look at mqtt.port and mqtt.websocket_path"
 
 _READS_AT_ONCE: Final = 100
 """Then it is our turn to send again, however much others send us."""
@@ -75,6 +77,8 @@ class Broker:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     tls: Tls | None = None
+    websocket_path: str | None = None
+    """Where the broker takes MQTT over websockets; None: it is spoken over TCP."""
 
 
 class PahoTransport:
@@ -113,8 +117,11 @@ class PahoTransport:
             CallbackAPIVersion.VERSION2,
             client_id=self._broker.client_id,
             protocol=_PAHO_VERSION[version],
+            transport="tcp" if self._broker.websocket_path is None else "websockets",
             reconnect_on_failure=False,
         )
+        if self._broker.websocket_path is not None:
+            client.ws_set_options(self._broker.websocket_path)
         client.connect_timeout = self._connect_timeout_s
         if self._broker.username is not None:
             client.username_pw_set(self._broker.username, self._broker.password)
@@ -134,11 +141,17 @@ class PahoTransport:
             properties.MaximumPacketSize = _LARGEST_PACKET_BYTES
         try:
             client.connect(self._broker.host, self._broker.port, self._broker.keepalive_s, properties=properties)
+        except UnicodeDecodeError as error:
+            raise OSError(_NO_WEBSOCKETS) from error
         except UnicodeError as error:
             raise OSError(f"'{self._broker.host}' is no host name") from error
+        except (WebsocketConnectionError, IndexError) as error:  # paho takes an answer's headers for well-formed
+            raise OSError(_NO_WEBSOCKETS) from error
         opened = client.socket()
-        if isinstance(opened, socket.socket):
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+        if opened is not None:
+            # Of its own the websocket has no options; the copy shares those of the socket below.
+            with socket.fromfd(opened.fileno(), socket.AF_INET, socket.SOCK_STREAM) as copy:
+                copy.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
 
     def poll(self) -> list[Event]:
         """See `Transport.poll`."""
@@ -217,7 +230,7 @@ class PahoTransport:
     def _read(self, client: Client) -> None:
         for _ in range(_READS_AT_ONCE):
             opened: Any = client.socket()
-            if opened is None or not (_is_readable(opened) or (isinstance(opened, ssl.SSLSocket) and opened.pending())):
+            if opened is None or not (_is_readable(opened) or _has_decrypted(opened)):
                 return
             client.loop_read()
 
@@ -263,6 +276,11 @@ def _is_readable(opened: Any) -> bool:
     poll = select.poll()
     poll.register(opened, select.POLLIN)
     return bool(poll.poll(0))
+
+
+def _has_decrypted(opened: Any) -> bool:
+    """Whether TLS holds bytes that the kernel no longer knows of; a websocket answers for the socket below."""
+    return hasattr(opened, "pending") and bool(opened.pending())
 
 
 def _tls_context(tls: Tls) -> ssl.SSLContext:

@@ -320,32 +320,6 @@ def test_a_password_is_asked_for_and_given(
     assert WRONG not in caplog.text
 
 
-@pytest.fixture
-def authority(tmp_path: Path) -> Path:
-    """A certificate authority with one certificate for 127.0.0.1 and one for a client."""
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=tmp_path, check=True, capture_output=True)
-
-    new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    for name in ("ca", "other-ca"):
-        # Python 3.13 asks an authority for its key usage, and a certificate for its authority's key (RFC 5280).
-        usage = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
-        openssl(
-            "req", "-x509", *new_key, *usage, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem"
-        )
-    identified = "authorityKeyIdentifier=keyid\nsubjectKeyIdentifier=hash\n"
-    (tmp_path / "server.ext").write_text(f"{identified}subjectAltName=IP:127.0.0.1")
-    (tmp_path / "client.ext").write_text(f"{identified}extendedKeyUsage=clientAuth")
-    for name in ("server", "client"):
-        openssl("req", *new_key, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
-        openssl(
-            "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
-            "-extfile", f"{name}.ext", "-out", f"{name}.pem",
-        )  # fmt: skip
-    return tmp_path
-
-
 @pytest.mark.filterwarnings(  # paho leaves the socket of a failed handshake to the garbage collector
     "ignore::pytest.PytestUnraisableExceptionWarning"
 )
