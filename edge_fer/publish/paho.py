@@ -42,6 +42,13 @@ _REJECTIONS: Final = {"Packet too large", "Protocol error", "Malformed packet", 
 # What the kernel holds back for a frozen broker is stale when it thaws; keep it to some hundred readings.
 _SEND_BUFFER_BYTES: Final = 32 * 1024
 
+_SESSION_S: Final = 0
+"""The broker forgets us with the connection (3.1.1: clean session), and so keeps no commands while we are away.
+
+A pause from an hour ago must not release the camera now; who asks sees that no answer comes, and asks again. The
+session has nothing else to offer: what we have to say, the outbox keeps, and topics are asked for on each connection.
+"""
+
 _LARGEST_PACKET_BYTES: Final = 64 * 1024
 """The broker keeps anything larger from us (MQTT 5)."""
 
@@ -117,6 +124,7 @@ class PahoTransport:
             CallbackAPIVersion.VERSION2,
             client_id=self._broker.client_id,
             protocol=_PAHO_VERSION[version],
+            clean_session=True if version is Version.V311 else None,  # with MQTT 5, connect() is asked
             transport="tcp" if self._broker.websocket_path is None else "websockets",
             reconnect_on_failure=False,
         )
@@ -135,12 +143,15 @@ class PahoTransport:
         client.on_message = self._on_message
         client.on_subscribe = self._on_subscribe
         self._client = client
-        properties = None
-        if version is Version.V5:
-            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-            properties.MaximumPacketSize = _LARGEST_PACKET_BYTES
+        address = self._broker.host, self._broker.port, self._broker.keepalive_s
         try:
-            client.connect(self._broker.host, self._broker.port, self._broker.keepalive_s, properties=properties)
+            if version is Version.V5:
+                properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+                properties.SessionExpiryInterval = _SESSION_S
+                properties.MaximumPacketSize = _LARGEST_PACKET_BYTES
+                client.connect(*address, clean_start=True, properties=properties)
+            else:
+                client.connect(*address)
         except UnicodeDecodeError as error:
             raise OSError(_NO_WEBSOCKETS) from error
         except UnicodeError as error:
