@@ -11,6 +11,7 @@ from enum import Enum, auto
 from math import ceil, inf
 from typing import Final
 
+from edge_fer.publish.limits import Limits
 from edge_fer.publish.outbox import Outbox, Waiting
 from edge_fer.publish.reports import LinkStats
 from edge_fer.publish.transport import (
@@ -99,6 +100,8 @@ class Link:
         self._version = versions[0]
         self._spoken: Version | None = None
         self._unconfirmed: dict[int, tuple[Waiting, float]] = {}
+        self._limits = Limits()
+        self._one_by_one = False
         self._failures = 0
         self._unsteady = 0
         self._connections = 0
@@ -162,13 +165,11 @@ class Link:
 
     def _handle(self, event: Event, now_s: float) -> None:
         match event:
-            case Accepted():
+            case Accepted(largest_packet_bytes):
+                self._limits.largest_packet_bytes = largest_packet_bytes
                 self._accepted(now_s)
-            case Confirmed(number, refused):
-                if (confirmed := self._unconfirmed.pop(number, None)) is not None:
-                    self._outbox.settle(confirmed[0])
-                if refused is not None:
-                    self._tell("topic", f"does not take our messages: {refused}; look at its access rules")
+            case Confirmed():
+                self._confirmed(event)
             case Received():
                 self._received(event)
             case Deaf(reason):
@@ -188,6 +189,15 @@ class Link:
             case Refused(_, reason):
                 self._not_let_in(now_s, reason)
 
+    def _confirmed(self, event: Confirmed) -> None:
+        if event.rejected:
+            self._give_up(event.number)
+        elif (confirmed := self._unconfirmed.pop(event.number, None)) is not None:
+            self._limits.acquit(confirmed[0])
+            self._outbox.settle(confirmed[0])
+        if event.refused is not None and not event.rejected:
+            self._tell("topic", f"does not take our messages: {event.refused}; look at its access rules")
+
     def _received(self, event: Received) -> None:
         for listened, hear in self._hear.items():
             if _matches(listened, event.topic):
@@ -196,8 +206,12 @@ class Link:
     def _closed(self, event: Closed, now_s: float) -> None:
         """Nothing is left to do after a refusal that was heard already."""
         if self._phase is _Phase.CONNECTED:
+            if now_s - self._connected_s >= _STEADY_S:
+                self._limits.forget()
             if event.rejected:
                 self._give_up_largest()
+            elif not event.taken_over:
+                self._blame_first()
             self._lost(now_s, event.reason, taken_over=event.taken_over)
         elif self._phase is _Phase.ASKING:
             self._not_let_in(now_s, event.reason)
@@ -230,13 +244,30 @@ class Link:
 
     def _give_up_largest(self) -> None:
         """What the broker could not bear would end the next connection as well, and every one after it."""
-        if not self._unconfirmed:
-            return
-        number = max(self._unconfirmed, key=lambda number: len(self._unconfirmed[number][0].message.payload))
-        waiting, _ = self._unconfirmed.pop(number)
+        if self._unconfirmed:
+            self._give_up(max(self._unconfirmed, key=lambda number: len(self._unconfirmed[number][0].message.payload)))
+
+    def _blame_first(self) -> None:
+        """The broker hung up without a word; if it does so again over the same message, that one is dropped.
+
+        What comes next goes one by one, so that there is no doubt which message it was.
+        """
+        for number, (waiting, _) in self._unconfirmed.items():
+            if self._limits.is_suspicious(waiting):
+                self._one_by_one = True
+                if self._limits.blame(waiting):
+                    self._give_up(number)
+                return
+
+    def _give_up(self, number: int) -> None:
+        if (rejected := self._unconfirmed.pop(number, None)) is not None:
+            self._limits.learn(rejected[0].message)
+            self._drop(rejected[0])
+
+    def _drop(self, waiting: Waiting) -> None:
         self._outbox.discard(waiting)
         topic, size = waiting.message.topic, len(waiting.message.payload)
-        _log.warning("The MQTT broker %s does not bear %d bytes on %s: they are dropped", self._address, size, topic)
+        self._tell(f"size {topic}", f"does not bear {size} bytes on {topic}: they are dropped")
 
     def _not_let_in(self, now_s: float, reason: str, *, speaks_other: bool = False) -> None:
         """Some old brokers refuse a new version by a word, others hang up or say nothing: try the next one.
@@ -266,11 +297,17 @@ class Link:
 
     def _send(self, now_s: float) -> None:
         while (
-            len(self._unconfirmed) < _WINDOW
+            len(self._unconfirmed) < (1 if self._one_by_one else _WINDOW)
             and now_s - self._oldest_s(now_s) < _STALL_S
             and not self._transport.is_clogged()
-            and (waiting := self._outbox.take(now_s)) is not None
         ):
+            waiting = self._outbox.take(now_s)
+            if waiting is None:
+                self._one_by_one = self._one_by_one and bool(self._unconfirmed)
+                return
+            if not self._limits.bear(waiting.message):
+                self._drop(waiting)
+                continue
             remaining_s = waiting.remaining_s(now_s)
             number = self._transport.send(waiting.message, None if remaining_s is None else ceil(remaining_s))
             if waiting.message.qos:

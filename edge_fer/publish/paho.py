@@ -245,12 +245,12 @@ class PahoTransport:
                 return
             client.loop_read()
 
-    def _on_connect(self, _client: Client, _userdata: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:
+    def _on_connect(self, _client: Client, _userdata: Any, _flags: Any, reason: ReasonCode, properties: Any) -> None:
         if reason.is_failure:
             name = reason.getName()
             self._events.append(Refused(_REFUSALS.get(name, Refusal.OTHER), name))
         else:
-            self._events.append(Accepted())
+            self._events.append(Accepted(getattr(properties, "MaximumPacketSize", None)))
 
     def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
         try:
@@ -272,7 +272,8 @@ class PahoTransport:
         self._events += [Deaf(reason.getName()) for reason in reasons if reason.is_failure]
 
     def _on_publish(self, _client: Client, _userdata: Any, mid: int, reason: ReasonCode, _properties: Any) -> None:
-        self._events.append(Confirmed(mid, reason.getName() if reason.is_failure else None))
+        name = reason.getName()
+        self._events.append(Confirmed(mid, name if reason.is_failure else None, rejected=name in _REJECTIONS))
 
     def _on_disconnect(
         self, _client: Client, _userdata: Any, flags: DisconnectFlags, reason: ReasonCode, _properties: Any

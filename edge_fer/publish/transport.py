@@ -29,7 +29,9 @@ class Refusal(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The broker took us in."""
+    """The broker took us in; it bears packets up to `largest_packet_bytes`, if it said so (MQTT 5)."""
+
+    largest_packet_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +44,17 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """The broker has answered the QoS 1 message of this number; `refused` holds its reason if it said no."""
+    """The broker has answered the QoS 1 message of this number.
+
+    Attributes:
+        number: of the message.
+        refused: its reason, if it said no.
+        rejected: whether it could not bear the message.
+    """
 
     number: int
     refused: str | None = None
+    rejected: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -411,6 +411,40 @@ def test_what_is_too_large_for_the_broker_stops_nothing_else(
     subscriber.wait_for("kitchen/event", count=2)
 
 
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_a_packet_beyond_the_brokers_limit_is_dropped_and_everything_else_arrives(
+    make_mosquitto: Callable[[str], Any],
+    open_sink: Callable[..., MqttSink],
+    make_reading: Callable[..., Reading],
+    info: Info,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    protocol: str,
+) -> None:
+    """MQTT 5 has the broker say so beforehand; a client of 3.1.1 is hung up on without a word."""
+    broker = make_mosquitto("allow_anonymous true\nmax_packet_size 450")
+    broker.start()
+    sink = open_sink(broker, protocol=protocol)
+    subscriber = broker.subscribe("edge-fer/#")
+    subscriber.wait_for("kitchen/availability", "online")
+    sink.info(dataclasses.replace(info, camera="x" * 600))
+    sink.publish(0, [make_reading()])
+    subscriber.wait_for("kitchen/emotion", timeout_s=30)
+    subscriber.wait_for("kitchen/event", timeout_s=30)
+    wait_until(lambda: sink.link.connected and sink.link.queued == 0 and sink.link.lost > 0, timeout_s=30)
+    lost = sink.link.lost
+    assert lost == 1 or (lost == 2 and protocol == "3.1.1")  # the face's own message is worthless after two seconds
+    assert sink.link.events_lost == 0
+    assert sink.link.reconnects == (0 if protocol == "5" else 2)
+    assert caplog.text.count("bytes on edge-fer/kitchen/info: they are dropped") == 1
+    sink.info(dataclasses.replace(info, camera="y" * 700))
+    wait_until(lambda: sink.link.lost == lost + 1)
+    sink.publish(1, [])
+    subscriber.wait_for("kitchen/event", count=2)
+    assert sink.link.reconnects == (0 if protocol == "5" else 2)
+    assert subscriber.on("kitchen/info") == []
+
+
 def test_a_second_daemon_with_our_name_is_said(
     mosquitto: Any, open_sink: Callable[..., MqttSink], caplog: pytest.LogCaptureFixture
 ) -> None:
