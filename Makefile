@@ -2,14 +2,16 @@
 # make test   runs the tests
 # make test-slow  runs those that take minutes: long outages
 # make test-backends  runs the trainer's under JAX and PyTorch, which it installs (a gigabyte)
+# make test-homeassistant  runs those with a real Home Assistant, which it installs (a gigabyte; as root on Debian)
 # make lint   runs formatter, linter and type checker
 # All make their own virtual environment in .venv and need nothing but Python 3.10 or newer.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+HOME_ASSISTANT := build/homeassistant
 
-.PHONY: run test test-slow test-backends lint format clean
+.PHONY: run test test-slow test-backends test-homeassistant lint format clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.for-run
@@ -25,6 +27,9 @@ test-backends: $(VENV)/.for-backends
 	$(BIN)/pytest -m backends
 	KERAS_BACKEND=jax $(BIN)/pytest tests/train/test_resume.py
 	KERAS_BACKEND=torch $(BIN)/pytest tests/train/test_resume.py
+
+test-homeassistant: $(VENV)/.for-test | $(HOME_ASSISTANT)
+	EDGE_FER_HASS_ROOT=$(HOME_ASSISTANT) $(BIN)/pytest -m homeassistant
 
 lint: $(VENV)/.for-test
 	$(BIN)/ruff format --check .
@@ -49,6 +54,9 @@ $(VENV)/.for-test: pyproject.toml | $(BIN)/pip
 $(VENV)/.for-backends: $(VENV)/.for-test
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[backends]'
 	touch $@
+
+$(HOME_ASSISTANT):
+	tests/homeassistant/install $@
 
 # Debian's python3 comes without ensurepip; where pip itself is there, it can furnish the environment instead.
 $(BIN)/pip:

@@ -1,6 +1,6 @@
 """A real Home Assistant finds the device, sees it change, and forgets it.
 
-Needs an installation, see `install` beside this file, named by EDGE_FER_HASS_ROOT.
+`make test-homeassistant` makes the installation that EDGE_FER_HASS_ROOT names, and runs this.
 """
 
 import json
@@ -23,7 +23,7 @@ from edge_fer.publish.mqtt import MqttSink, connect
 from edge_fer.publish.reports import HealthReport, Info
 from edge_fer.records import LABELS, Reading
 
-pytestmark = [pytest.mark.real, pytest.mark.slow]
+pytestmark = [pytest.mark.real, pytest.mark.homeassistant]
 
 INFO = Info(
     version="0.1.0",
@@ -56,7 +56,8 @@ class HomeAssistant:
             f"http:\n  server_host: 127.0.0.1\n  server_port: {self._port}\n"
             "api:\nconfig:\nonboarding:\nlogger:\n  default: warning\n"
         )
-        command = ["chroot", str(root), "env", "HOME=/root", "/ha/bin/hass", "--skip-pip-packages", "none"]
+        enter = Path(__file__).with_name("enter")
+        command = [str(enter), str(root), "/ha/bin/hass", "--skip-pip-packages", "none"]
         with (self._folder / "out.log").open("w") as output:
             self._process = subprocess.Popen([*command, "-c", f"/{folder}"], stdout=output, stderr=output)
         try:
@@ -136,7 +137,7 @@ class HomeAssistant:
 def home(mosquitto: Any) -> Iterator[HomeAssistant]:
     root = os.environ.get("EDGE_FER_HASS_ROOT")
     if root is None:
-        pytest.skip("EDGE_FER_HASS_ROOT names no Home Assistant; tests/homeassistant/install makes one")
+        pytest.skip("EDGE_FER_HASS_ROOT names no Home Assistant; make test-homeassistant installs one")
     home = HomeAssistant(Path(root), mosquitto.port)
     yield home
     home.close()
