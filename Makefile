@@ -2,7 +2,7 @@
 # make test   runs the tests
 # make test-slow  runs those that take minutes: long outages
 # make test-backends  runs the trainer's under JAX and PyTorch, which it installs (a gigabyte)
-# make test-homeassistant  runs those with a real Home Assistant, which it installs (a gigabyte; as root on Debian)
+# make test-homeassistant  runs those with a real Home Assistant, which it installs (a gigabyte; as root on Debian; not in CI)
 # make lint   runs formatter, linter and type checker
 # All make their own virtual environment in .venv and need nothing but Python 3.10 or newer.
 
