@@ -26,7 +26,8 @@ test-slow: $(VENV)/.for-test
 test-backends: $(VENV)/.for-backends
 	$(BIN)/pytest -m backends
 	KERAS_BACKEND=jax $(BIN)/pytest tests/train/test_resume.py
-	KERAS_BACKEND=torch $(BIN)/pytest tests/train/test_resume.py
+	KERAS_BACKEND=torch $(BIN)/pytest tests/train/test_resume.py tests/train/test_augment.py
+	KERAS_BACKEND=torch $(BIN)/pytest -m backends tests/train/test_torch_kernels.py
 
 test-homeassistant: $(VENV)/.for-test | $(HOME_ASSISTANT)
 	EDGE_FER_HASS_ROOT=$(HOME_ASSISTANT) $(BIN)/pytest -m homeassistant

@@ -7,10 +7,12 @@ the very same views; the pixels are moved by Keras operations on the whole batch
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from . import torch_kernels
 from .recipe import Augmentation
 
 
@@ -48,12 +50,10 @@ def augment(images: NDArray[np.uint8], options: Augmentation, rng: np.random.Gen
     x = ops.divide(ops.cast(ops.convert_to_tensor(images[..., np.newaxis]), "float32"), 255.0)
     if options.moves:
         transform = _transforms(n, height, width, options, rng)
-        x = ops.image.affine_transform(
-            x, ops.convert_to_tensor(transform), "bilinear", "nearest", data_format="channels_last"
-        )
+        x = _warp(x, transform)
     if options.contrast or options.brightness:
-        gain = 1 + options.contrast * rng.uniform(-1, 1, (n, 1, 1, 1)).astype(np.float32)
-        shift = options.brightness * rng.uniform(-1, 1, (n, 1, 1, 1)).astype(np.float32)
+        gain = ops.convert_to_tensor(1 + options.contrast * rng.uniform(-1, 1, (n, 1, 1, 1)).astype(np.float32))
+        shift = ops.convert_to_tensor(options.brightness * rng.uniform(-1, 1, (n, 1, 1, 1)).astype(np.float32))
         mean = ops.mean(x, axis=(1, 2, 3), keepdims=True)
         x = ops.clip((x - mean) * gain + mean + shift, 0.0, 1.0)
     if options.erase:
@@ -70,6 +70,14 @@ def augment(images: NDArray[np.uint8], options: Augmentation, rng: np.random.Gen
 def plain(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The network's input without augmentation: float32 (n, height, width, 1) in [0, 1]."""
     return images[..., np.newaxis].astype(np.float32) / np.float32(255)
+
+
+def _warp(x: Any, transforms: NDArray[np.float32]) -> Any:
+    if keras.backend.backend() == "torch":
+        return torch_kernels.warp(x, transforms)
+    return ops.image.affine_transform(
+        x, ops.convert_to_tensor(transforms), "bilinear", "nearest", data_format="channels_last"
+    )
 
 
 def _transforms(

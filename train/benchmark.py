@@ -19,6 +19,7 @@ from .device import jit_setting, resolve_precision
 from .objective import losses, training_model
 from .recipe import Augmentation, Recipe, Stage
 from .schedule import make_optimizer
+from .torch_kernels import on_fast_kernels
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ def benchmark(recipe: Recipe, dataset: Dataset, steps: int = 30) -> dict[str, fl
     images = np.asarray(dataset.train.images[: recipe.batch_size])
     n = len(images)
     keras.config.set_dtype_policy(resolve_precision(recipe.precision))
-    net = nets.build(recipe.net, (*dataset.size, 1), len(dataset.classes), recipe.net_args)
+    net = on_fast_kernels(nets.build(recipe.net, (*dataset.size, 1), len(dataset.classes), recipe.net_args))
     keras.config.set_dtype_policy("float32")
     model = training_model(net, recipe)
     stage = Stage(epochs=recipe.epochs, learning_rate=recipe.learning_rate, trainable="all")

@@ -20,6 +20,7 @@ from .judge import Judge, save_whole
 from .objective import losses, set_trainable, training_model
 from .recipe import Recipe, Stage
 from .schedule import make_optimizer, watchers
+from .torch_kernels import on_fast_kernels
 
 log = logging.getLogger(__name__)
 
@@ -65,9 +66,9 @@ def train(
     with alone():
         shipped = nets.build(recipe.net, shape, classes, recipe.net_args)
         shipped_training = training_model(shipped, recipe)
-        teachers = [_load_teacher(Path(t), dataset) for t in recipe.teachers]
+        teachers = [on_fast_kernels(_load_teacher(Path(t), dataset), policy) for t in recipe.teachers]
     keras.config.set_dtype_policy(policy)
-    net = nets.build(recipe.net, shape, classes, recipe.net_args)
+    net = on_fast_kernels(nets.build(recipe.net, shape, classes, recipe.net_args))
     model = training_model(net, recipe)
     keras.config.set_dtype_policy("float32")
     batches = Batches(dataset, recipe, teachers, share)
