@@ -1,6 +1,5 @@
 """Trains a network by a recipe into a run folder, and goes on where a killed run left off."""
 
-import json
 import logging
 import sys
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import keras
 
-from edge_fer.errors import ConfigError, DataError
+from edge_fer.errors import ConfigError
 
 from . import nets
 from .batches import Batches
@@ -18,6 +17,7 @@ from .device import jit_setting, resolve_precision
 from .distribute import ALONE, Share, alone, wait_for_all
 from .judge import Judge, save_whole
 from .objective import losses, set_trainable, training_model
+from .pretrained import begin_with, load_teacher
 from .recipe import Recipe, Stage
 from .schedule import make_optimizer, watchers
 from .torch_kernels import on_fast_kernels
@@ -60,15 +60,14 @@ def train(
     wait_for_all(share, "the state is read")
     run.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(recipe.seed)
-    shape, classes = (*dataset.size, 1), len(dataset.classes)
     policy = resolve_precision(recipe.precision)
     keras.config.set_dtype_policy("float32")
     with alone():
-        shipped = nets.build(recipe.net, shape, classes, recipe.net_args)
+        shipped = _new_net(recipe, dataset)
         shipped_training = training_model(shipped, recipe)
-        teachers = [on_fast_kernels(_load_teacher(Path(t), dataset), policy) for t in recipe.teachers]
+        teachers = [on_fast_kernels(load_teacher(Path(t), dataset), policy) for t in recipe.teachers]
     keras.config.set_dtype_policy(policy)
-    net = on_fast_kernels(nets.build(recipe.net, shape, classes, recipe.net_args))
+    net = on_fast_kernels(_new_net(recipe, dataset))
     model = training_model(net, recipe)
     keras.config.set_dtype_policy("float32")
     batches = Batches(dataset, recipe, teachers, share)
@@ -123,24 +122,12 @@ def _begin_or_resume(run: Path, recipe: Recipe, dataset: Dataset) -> dict[str, A
     return state
 
 
-def _load_teacher(path: Path, dataset: Dataset) -> keras.Model:
-    try:
-        teacher = keras.saving.load_model(path, compile=False)
-    except (ValueError, OSError) as error:
-        raise DataError(f"teacher {path}: cannot be loaded: {error}") from error
-    needed = (*dataset.size, 1), (len(dataset.classes),)
-    if (teacher.input_shape[1:], teacher.output_shape[1:]) != needed:
-        raise DataError(
-            f"teacher {path}: maps {teacher.input_shape[1:]} to {teacher.output_shape[1:]}, "
-            f"the data needs {needed[0]} to {needed[1]}."
-        )
-    account = path.with_name("run.json")
-    labels = json.loads(account.read_text(encoding="utf-8"))["labels"] if account.exists() else dataset.classes
-    if tuple(labels) != dataset.classes:
-        raise DataError(
-            f"teacher {path}: was trained on {', '.join(labels)}; the data has {', '.join(dataset.classes)}."
-        )
-    return teacher
+def _new_net(recipe: Recipe, dataset: Dataset) -> keras.Model:
+    net = nets.build(recipe.net, (*dataset.size, 1), len(dataset.classes), recipe.net_args)
+    if recipe.start:
+        with alone():
+            begin_with(net, Path(recipe.start), dataset.classes)
+    return net
 
 
 def _compile(model: keras.Model, recipe: Recipe, stage: Stage, steps_per_epoch: int) -> None:

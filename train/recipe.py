@@ -55,6 +55,9 @@ class Recipe(_Model):
 
     net: str = Field(default="edge", description="a built-in net, or your own as module:function")
     net_args: dict[str, Any] = Field(default={}, description="arguments of the net")
+    start: str = Field(
+        default="", description="saved model whose weights training begins with, as for one's own pictures"
+    )
     size: int = Field(default=48, ge=16, le=512, description="side of the square pictures the net is fed, in pixels")
     seed: int = Field(default=0, ge=0, description="seed of everything random")
     epochs: int = Field(default=24, ge=1, description="epochs of the first stage")

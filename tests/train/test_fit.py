@@ -14,6 +14,8 @@ from edge_fer_train.checkpoint import read_state
 from edge_fer_train.data.dataset import VOTED, Dataset
 from edge_fer_train.fit import train
 from edge_fer_train.judge import predict, recalibrate
+from edge_fer_train.nets import build
+from edge_fer_train.pretrained import begin_with
 from edge_fer_train.recipe import Augmentation, Recipe, Stage
 from edge_fer_train.schedule import make_optimizer
 
@@ -149,3 +151,32 @@ def test_a_teacher_of_other_labels_is_refused(bands: Dataset, tmp_path: Path) ->
     (tmp_path / "run.json").write_text('{"labels": ["happy", "neutral", "sad"]}')
     with pytest.raises(DataError, match="was trained on happy, neutral, sad; the data has happy, sad, neutral"):
         train(TINY.model_copy(update={"teachers": (str(tmp_path / "model.keras"),)}), bands, tmp_path / "run")
+
+
+def test_a_run_begins_with_the_weights_it_is_given(bands: Dataset, tmp_path: Path) -> None:
+    first = train(TINY.model_copy(update={"epochs": 2}), bands, tmp_path / "first")
+    still = TINY.model_copy(
+        update={"epochs": 1, "learning_rate": 1e-9, "start": str(tmp_path / "first" / "model.keras")}
+    )
+    again = train(still, bands, tmp_path / "again")
+    kernels = [[w for w in net.get_weights() if w.ndim == 4] for net in (first, again)]
+    for one, other in zip(*kernels, strict=True):
+        np.testing.assert_allclose(other, one, atol=1e-6)
+
+
+def test_logits_begin_afresh_where_labels_are_others(bands: Dataset, tmp_path: Path) -> None:
+    first = train(TINY.model_copy(update={"epochs": 2}), bands, tmp_path)
+    (tmp_path / "run.json").write_text(json.dumps({"labels": ["a", "b"]}))
+    net = build("edge", (24, 24, 1), 5, TINY.net_args)
+    fresh = net.get_weights()[-2:]
+    begin_with(net, tmp_path / "model.keras", ("a", "b", "c", "d", "e"))
+    assert np.array_equal(net.get_weights()[0], first.get_weights()[0])
+    assert np.array_equal(net.get_weights()[-2], fresh[0])
+
+
+def test_a_start_of_another_architecture_is_refused(bands: Dataset, tmp_path: Path) -> None:
+    build("edge", (24, 24, 1), 3, {"widths": [4, 6], "depths": [1, 1]}).save(tmp_path / "other.keras")
+    with pytest.raises(DataError, match=r"start .*other\.keras: its weights do not fit the net edge of the recipe"):
+        train(TINY.model_copy(update={"start": str(tmp_path / "other.keras")}), bands, tmp_path / "run")
+    with pytest.raises(DataError, match=r"start .*none\.keras: cannot be loaded"):
+        train(TINY.model_copy(update={"start": str(tmp_path / "none.keras")}), bands, tmp_path / "run")
