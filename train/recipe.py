@@ -32,6 +32,8 @@ class Augmentation(_Model):
     zoom_in: float = Field(default=1.12, ge=1, description="largest magnification")
     brightness: Fraction = Field(default=0.0, description="largest change of brightness, in units of white")
     contrast: Fraction = Field(default=0.2, description="largest relative change of contrast")
+    blur: Probability = Field(default=0.0, description="probability of a Gaussian blur, up to 1.2 pixels at 48")
+    noise: Probability = Field(default=0.0, description="probability of Gaussian noise, up to 5 % of white")
     erase: Probability = Field(default=0.0, description="probability that a rectangle is painted over")
     mixup: Probability = Field(default=0.0, description="probability that a sample is blended with another")
     mixup_alpha: float = Field(default=0.4, gt=0, description="mixup draws its weight from Beta(alpha, alpha)")

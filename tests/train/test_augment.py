@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from edge_fer_train.augment import Mixing, augment, plain
+from edge_fer_train.augment import BLUR, NOISE, Mixing, augment, plain
 from edge_fer_train.recipe import Augmentation
 
 STILL = Augmentation(flip=0, shift=0, rotate=0, zoom_out=1, zoom_in=1, contrast=0)
@@ -98,3 +98,28 @@ def test_the_same_seed_gives_the_same_views() -> None:
     options = Augmentation(erase=0.5, mixup=0.5, brightness=0.2)
     assert np.array_equal(views(options, images(), 5), views(options, images(), 5))
     assert not np.array_equal(views(options, images(), 5), views(options, images(), 6))
+
+
+def test_blur_is_gaussian_and_spares_the_others() -> None:
+    spot = np.zeros((64, 33, 33), np.uint8)
+    spot[:, 16, 16] = 255
+    blurred = views(STILL.model_copy(update={"blur": 0.5}), spot)[..., 0]
+    assert blurred.sum(axis=(1, 2)) == pytest.approx(np.ones(64), abs=1e-4)
+    untouched = blurred[:, 16, 16] > 0.999
+    assert 16 < untouched.sum() < 48
+    squares = (np.arange(33) - 16) ** 2
+    deviation_px = np.sqrt((blurred.sum(axis=2) * squares).sum(axis=1))
+    assert 0.65 * BLUR * 33 < deviation_px.max() < 1.0 * BLUR * 33
+    assert np.allclose(blurred, blurred.transpose(0, 2, 1))
+
+
+def test_blur_repeats_the_border_outwards() -> None:
+    gray = np.full((8, 16, 16), 200, np.uint8)
+    assert views(STILL.model_copy(update={"blur": 1.0}), gray) == pytest.approx(plain(gray), abs=1e-5)
+
+
+def test_noise_is_as_loud_as_it_may_be() -> None:
+    gray = np.full((64, 48, 48), 128, np.uint8)
+    loudness = views(STILL.model_copy(update={"noise": 0.5}), gray).std(axis=(1, 2, 3))
+    assert 16 < (loudness < 1e-6).sum() < 48
+    assert 0.9 * NOISE < loudness.max() < 1.05 * NOISE
