@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from edge_fer.errors import ModelError
 from edge_fer.metrics import Scores
@@ -59,6 +59,24 @@ class CropFit(BaseModel):
     accuracy_cropped: float
 
 
+class VotesHead(BaseModel):
+    """Turns a network's logits into logits of the emotions that FER+'s voters chose among: a linear map.
+
+    Attributes:
+        labels: of what comes out.
+        weights: a row per label, a column per logit of the network.
+        biases: one per label.
+        pictures: training pictures that it was fitted on, by their voters' majority.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    labels: Annotated[tuple[str, ...], Field(min_length=2)]
+    weights: tuple[tuple[float, ...], ...]
+    biases: tuple[float, ...]
+    pictures: Annotated[int, Field(gt=0)]
+
+
 class Card(BaseModel):
     """Everything the daemon and the reader need to know of one network.
 
@@ -75,6 +93,7 @@ class Card(BaseModel):
         float_operators: operators that run in float, as "OPERATOR (layer)"; empty for a full-integer network.
         scores: by split, of this very int8 network.
         calibration: what the temperature was worth, if it was fitted.
+        votes_head: for comparisons on FER+; the daemon has no use for it.
         quantization: seed and extent of the calibration list.
         data: what it was trained and judged on, and on which terms.
         training: the trainer's account: recipe, data, seed, versions.
@@ -96,6 +115,7 @@ class Card(BaseModel):
     float_operators: tuple[str, ...] = ()
     scores: dict[str, Scores] = {}
     calibration: Calibration | None = None
+    votes_head: VotesHead | None = None
     quantization: dict[str, Any] = {}
     data: str | None = None
     training: dict[str, Any] = {}
@@ -108,6 +128,14 @@ class Card(BaseModel):
         if len(set(labels)) != len(labels):
             raise ValueError("every label may occur only once")
         return labels
+
+    @model_validator(mode="after")
+    def _head_fits(self) -> "Card":
+        if (head := self.votes_head) is not None:
+            rows, columns = {len(head.labels), len(head.weights), len(head.biases)}, {len(r) for r in head.weights}
+            if len(rows) != 1 or columns != {len(self.labels)}:
+                raise ValueError("votes_head must have a row and a bias per label of its own, a column per logit")
+        return self
 
     def to_json(self) -> str:
         """The text of `NAME.json`."""

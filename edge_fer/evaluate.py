@@ -27,7 +27,7 @@ class Judgement:
 
     Attributes:
         logits: float32 (n, labels).
-        truth: int64 (n,), the right labels as indices into the model's.
+        truth: int64 (n,), the right labels as indices into the model's, or into those that were given.
         ms_per_image: median time from decoded picture to logits, in milliseconds.
     """
 
@@ -36,15 +36,23 @@ class Judgement:
     ms_per_image: float
 
 
-def judge(network: "Network", card: "Card", pictures: "Sequence[LabelledPicture]") -> Judgement:
+def judge(
+    network: "Network", card: "Card", pictures: "Sequence[LabelledPicture]", labels: Sequence[str] = ()
+) -> Judgement:
     """Run a network over labelled face crops.
 
+    Args:
+        network: to run.
+        card: its card.
+        pictures: to judge.
+        labels: those that the pictures may have, if not the model's.
+
     Raises:
-        DataError: a picture cannot be read, or its label is not one of the model's.
+        DataError: a picture cannot be read, or has another label.
     """
     from edge_fer.preprocess import resize_face, to_model_input  # noqa: PLC0415  OpenCV
 
-    truth = label_indices(pictures, card.labels)
+    truth = label_indices(pictures, labels or card.labels)
     logits = np.empty((len(pictures), len(card.labels)), np.float32)
     spent_ns = []
     for row, picture in zip(logits, pictures, strict=True):
@@ -79,6 +87,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--split", choices=["train", "validation", "test"], help="which part, where the source has several"
     )
     parser.add_argument("--model", default="emotion", help="a shipped model's name or a .tflite file (%(default)s)")
+    parser.add_argument(
+        "--votes",
+        type=Path,
+        metavar="FILE",
+        help="judge by the majority of FER+ votes (CSV), eight emotions, instead of the pictures' own labels",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the scores to this file")
     parser.add_argument(
         "--plots", type=Path, metavar="FOLDER", help="draw confusion.png and reliability.png into this folder"
@@ -98,17 +112,28 @@ def run(args: argparse.Namespace) -> int:
     if args.plots:
         from edge_fer.plots import draw_confusion, draw_reliability  # noqa: PLC0415  matplotlib, an extra
     card, content = load_model_files(find_model(args.model))
-    judgement = judge(Network(content, card), card, find_labelled(args.source, args.split))
-    probabilities = softmax(judgement.logits, card.temperature)
-    scores = score(probabilities, judgement.truth, card.labels)
+    pictures = find_labelled(args.source, args.split)
+    about: dict[str, object] = {}
+    if args.votes:
+        from edge_fer.ferplus import EIGHT, judge_by_votes, protocol, read_majorities, relabel  # noqa: PLC0415  OpenCV
+
+        pictures, left_out = relabel(pictures, read_majorities(args.votes), args.split)
+        judgement, probabilities, scores = judge_by_votes(Network(content, card), card, pictures)
+        labels, about = EIGHT, {"protocol": protocol(card), "left_out": left_out}
+    else:
+        judgement, labels = judge(Network(content, card), card, pictures), card.labels
+        probabilities = softmax(judgement.logits, card.temperature)
+        scores = score(probabilities, judgement.truth, labels)
     print(table(scores), f"\n{judgement.ms_per_image:.3f} ms per image", sep="")  # noqa: T201  the command's output
+    if args.votes:
+        print(f"{protocol(card)}; left out: {left_out}")  # noqa: T201
     if args.json:
-        model = {"name": card.name, "sha256": card.sha256}
-        rest = {"labels": card.labels, "ms_per_image": judgement.ms_per_image, "model": model}
+        about |= {"model": {"name": card.name, "sha256": card.sha256}}
+        rest = {"labels": labels, "ms_per_image": judgement.ms_per_image, **about}
         write_atomically(args.json, (json.dumps(asdict(scores) | rest, indent=2) + "\n").encode())
     if args.plots:
         make_folder(args.plots)
-        draw_confusion(scores, card.labels, args.plots / "confusion.png")
+        draw_confusion(scores, labels, args.plots / "confusion.png")
         draw_reliability(probabilities, judgement.truth, args.plots / "reliability.png")
     return 0
 
