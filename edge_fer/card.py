@@ -94,7 +94,7 @@ class Card(BaseModel):
         scores: by split, of this very int8 network.
         calibration: what the temperature was worth, if it was fitted.
         votes_head: for comparisons on FER+; the daemon has no use for it.
-        quantization: seed and extent of the calibration list.
+        quantization: method, what float and int8 reach on the validation split, calibration list, seed.
         data: what it was trained and judged on, and on which terms.
         training: the trainer's account: recipe, data, seed, versions.
         revision: the source tree's git revision, "-dirty" appended where it had changes.

@@ -103,6 +103,22 @@ def to_int8_tflite(model: Any, calibration: NDArray[np.uint8]) -> bytes:
     return _convert(converter)
 
 
+def trained_to_int8_tflite(model: Any) -> bytes:
+    """Convert a network that was trained with rounding: its roundings say the ranges.
+
+    Args:
+        model: what `edge_fer_quantize.qat.fine_tune` returns.
+
+    Returns:
+        The `.tflite` file's bytes: int8 in, int8 out.
+    """
+    converter = _converter(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.inference_input_type = tf.int8
+    converter.inference_output_type = tf.int8
+    return _convert(converter)
+
+
 def _converter(model: Any) -> Any:
     # A fixed batch of one: a free dimension costs SHAPE and RESHAPE operators at run time.
     face = keras.Input(batch_shape=(1, *model.inputs[0].shape[1:]), name="face")

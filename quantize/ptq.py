@@ -20,7 +20,8 @@ from edge_fer.records import LABELS
 from edge_fer.tflite import Network, runtime_version, softmax
 
 from .audit import Obstacle, find_obstacles, list_operators
-from .calibration import balanced_list, fit_temperature, read_pictures
+from .calibration import balanced_list, fit_temperature
+from .methods import Method, read, to_int8, without
 from .modelcard import render
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,9 @@ class Order:
         per_class: calibration pictures of each label.
         data_note: what the data are and on which terms they are used, for the card.
         allow_float: write a network that does not run as one block of int8 code, too.
+        method: ptq, qat, or auto; see `edge_fer_quantize.methods.to_int8`.
+        epochs: of fine-tuning.
+        exclude: a list of training pictures to leave out.
     """
 
     model: Path
@@ -50,6 +54,9 @@ class Order:
     per_class: int
     data_note: str | None
     allow_float: bool
+    method: Method = "auto"
+    epochs: int = 3
+    exclude: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +76,12 @@ def quantize(order: Order, today: date) -> Quantized:
     Raises:
         EdgeFerError: model or data are not what they must be, or the network would not run in int8 alone.
     """
-    from .convert import load_keras, to_int8_tflite  # noqa: PLC0415  TensorFlow: seconds that --help must not take
+    from .convert import load_keras  # noqa: PLC0415  TensorFlow: seconds that --help must not take
 
     model = load_keras(order.model)
     training = read_run(order.model.with_name("run.json"))
-    train, validation = (find_labelled(order.data, split) for split in ("train", "validation"))
+    train = without(find_labelled(order.data, "train"), order.exclude)
+    validation = find_labelled(order.data, "validation")
     labels = labels_of(training, train)
     if model.outputs[0].shape[-1] != len(labels):
         raise ModelError(
@@ -83,7 +91,8 @@ def quantize(order: Order, today: date) -> Quantized:
     height, width = (int(side) for side in model.inputs[0].shape[1:3])
     calibration = balanced_list(train, labels, order.per_class, order.seed)
     log.info("quantizing with %d pictures", len(calibration))
-    content = to_int8_tflite(model, read_pictures(calibration, (height, width)))
+    pictures = read(calibration, train, validation, labels, (height, width))
+    content, account = to_int8(model, pictures, method=order.method, epochs=order.epochs, seed=order.seed)
     obstacles = find_obstacles(list_operators(content, [layer.name for layer in model.layers]))
     refuse_obstacles(obstacles, allow=order.allow_float)
     card = Card(
@@ -94,7 +103,7 @@ def quantize(order: Order, today: date) -> Quantized:
         size_bytes=len(content),
         float_operators=tuple(f"{one.operator} ({one.layer})" for one in obstacles if one.is_float),
         quantization={
-            "method": "post-training, full integer, weights per channel",
+            **account,
             "calibration_pictures": len(calibration),
             "calibration_per_class": order.per_class,
             "seed": order.seed,

@@ -41,7 +41,7 @@ def save_net(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         for layer in middle or (layers.ReLU(),):
             x = layer(x)
         x = layers.Conv2D(8, 3, strides=2, padding="same", activation="relu", name="second")(x)
-        x = layers.Flatten()(x)
+        x = layers.Flatten(name="flatten")(x)
         x = layers.Dense(classes, name="logits", kernel_initializer="random_normal")(x)
         path = tmp_path_factory.mktemp("run") / f"model.{ending}"
         keras.Model(inputs, end(x) if end else x).save(path)

@@ -138,6 +138,38 @@ def test_an_account_that_is_none(net: Path, faces: Path, tmp_path: Path, capsys:
     assert capsys.readouterr().err.endswith("run.json: not the trainer's account of a run: it must be a JSON object\n")
 
 
+@pytest.mark.parametrize("method", ["auto", "qat"])
+def test_how_it_was_quantized_stands_in_the_card(net: Path, faces: Path, tmp_path: Path, method: str) -> None:
+    exclude = tmp_path / "exclude.txt"
+    exclude.write_text("train/happy/00.png\ntrain/sad/01.png\nvalidation/sad/01.png\n")
+    words = ["--method", method, "--epochs", "1", "--exclude", str(exclude)]
+    assert quantize(net, faces, tmp_path / "out", *words) == 0
+    card, _ = load_model_files(tmp_path / "out" / "emotion.tflite")
+    account = card.quantization
+    aware = method == "qat" or account["accuracy_float"] - account["accuracy_ptq"] > 0.003
+    if method == "qat":
+        assert "accuracy_ptq" not in account
+        assert account["method"] == "fine-tuned with the rounding, full integer, weights per channel"
+        assert (account["epochs"], account["fine_tuning_pictures"]) == (1, 8 * 2 + 8 * 2 - 2)
+        assert account["accuracy_qat"] == card.scores["validation"].accuracy
+    else:
+        best = max(account["accuracy_ptq"], account.get("accuracy_qat", 0))
+        assert card.scores["validation"].accuracy == best
+        assert ("accuracy_qat" in account) == aware
+    listed = (tmp_path / "out" / "emotion.calibration.csv").read_text()
+    assert "happy/00.png" not in listed
+    assert "sad/01.png" not in listed
+
+
+def test_a_list_that_leaves_out_nothing(
+    net: Path, faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exclude = tmp_path / "exclude.txt"
+    exclude.write_text("train/happy/99.png\n")
+    assert quantize(net, faces, tmp_path / "out", "--exclude", str(exclude)) == 1
+    assert capsys.readouterr().err.endswith("exclude.txt: none of its 1 paths is a training picture\n")
+
+
 def test_compare_sets_the_three_forms_side_by_side(
     net: Path, faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
