@@ -59,6 +59,26 @@ class CropFit(BaseModel):
     accuracy_cropped: float
 
 
+class Latency(BaseModel):
+    """How long the host that made the card took from face crop to logits.
+
+    Attributes:
+        p50_ms: median.
+        p90_ms: nine of ten faces took no longer.
+        threads: that it used.
+        cpu: the host's processor.
+        runtime: and the TFLite runtime, with its version.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    p50_ms: Positive
+    p90_ms: Positive
+    threads: Annotated[int, Field(ge=1)]
+    cpu: str
+    runtime: str
+
+
 class VotesHead(BaseModel):
     """Turns a network's logits into logits of the emotions that FER+'s voters chose among: a linear map.
 
@@ -94,6 +114,8 @@ class Card(BaseModel):
         scores: by split, of this very int8 network.
         calibration: what the temperature was worth, if it was fitted.
         votes_head: for comparisons on FER+; the daemon has no use for it.
+        latency: on the host that made the card.
+        instructions: per face from crop to logits, by processor core, counted in emulation.
         quantization: method, what float and int8 reach on the validation split, calibration list, seed.
         data: what it was trained and judged on, and on which terms.
         training: the trainer's account: recipe, data, seed, versions.
@@ -116,6 +138,8 @@ class Card(BaseModel):
     scores: dict[str, Scores] = {}
     calibration: Calibration | None = None
     votes_head: VotesHead | None = None
+    latency: Latency | None = None
+    instructions: dict[str, Annotated[int, Field(gt=0)]] = {}
     quantization: dict[str, Any] = {}
     data: str | None = None
     training: dict[str, Any] = {}

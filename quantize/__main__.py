@@ -20,6 +20,8 @@ EPILOG = """\
 further commands:
   compare MODEL --data D --out DIR   float Keras, float TFLite and int8 TFLite side by side
   fit-crop NAME.tflite --data D …    fit how a further detector's boxes become crops, into the card
+  card NAME.tflite                   time the network on this host, note counted instructions, write MODEL_CARD.md
+  table --data D [--votes V]         all shipped models: accuracy, size, time, with the commands
 
 each has its own --help. Exit codes: 0 done, 1 refused for the reason given, 2 wrong usage.
 """
@@ -30,7 +32,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     logging.getLogger("absl").setLevel(logging.WARNING)  # TensorFlow says there where it puts temporary files
     words = list(sys.argv[1:] if argv is None else argv)
-    commands = {"compare": _compare, "fit-crop": _fit_crop}
+    commands = {
+        "compare": _compare,
+        "fit-crop": _fit_crop,
+        "card": _card,
+        "table": _table,
+    }
     try:
         if words and words[0] in commands:
             return commands[words[0]](words[1:])
@@ -94,6 +101,59 @@ def _fit_crop(words: Sequence[str]) -> int:
     return 0
 
 
+def _card(words: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="edge-fer-quantize card",
+        description="Time a network on this host, note counted instructions, and write card and MODEL_CARD.md anew.",
+    )
+    parser.add_argument("model", type=Path, help="the quantized network, NAME.tflite, with its card beside it")
+    parser.add_argument(
+        "--instructions", type=Path, metavar="FILE", help="what tests/pi/table.py --parts network --json wrote"
+    )
+    parser.add_argument("--votes", type=Path, metavar="FILE", help="FER+ votes (CSV): fit a map to its eight emotions")
+    parser.add_argument("--data", type=Path, metavar="FILE", help="the training pictures for that")
+    parser.add_argument("--exclude", type=Path, metavar="FILE", help="those of them to leave out, one path a line")
+    args = parser.parse_args(words)
+    if bool(args.votes) != bool(args.data):
+        parser.error("--votes and --data belong together")
+    from edge_fer.card import load_model_files  # noqa: PLC0415
+    from edge_fer.labelled import find_labelled  # noqa: PLC0415
+
+    from .latency import measure_latency, read_instructions  # noqa: PLC0415
+    from .ptq import write_card  # noqa: PLC0415
+
+    card, content = load_model_files(args.model)
+    changes: dict[str, object] = {"latency": measure_latency(content, card)}
+    if args.instructions:
+        changes["instructions"] = read_instructions(args.instructions, card.name)
+    if args.votes:
+        from .methods import without  # noqa: PLC0415
+        from .votes import fit_votes_head  # noqa: PLC0415
+
+        train = without(find_labelled(args.data, "train"), args.exclude)
+        changes["votes_head"] = fit_votes_head(content, card, train, args.votes)
+    write_card(card.model_copy(update=changes), args.model.parent)
+    return 0
+
+
+def _table(words: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="edge-fer-quantize table",
+        description="Judge models on the validation split, and print accuracy, size and time in Markdown.",
+    )
+    parser.add_argument("models", nargs="*", metavar="MODEL", help="names or .tflite files (all that are shipped)")
+    _add_data(parser)
+    parser.add_argument("--votes", type=Path, metavar="FILE", help="FER+ votes (CSV), for the majority of eight")
+    args = parser.parse_args(words)
+    from edge_fer.card import shipped_models  # noqa: PLC0415
+
+    from .table import evaluate, render  # noqa: PLC0415
+
+    rows = [evaluate(model, args.data, args.votes) for model in args.models or shipped_models()]
+    print(render(rows, args.data, args.votes))  # noqa: T201
+    return 0
+
+
 def _fit_installed_detectors(model: Path, data: Path) -> None:
     """Without a crop margin the daemon cannot use the network: fit one for every detector that is here."""
     from edge_fer.config import DetectorConfig  # noqa: PLC0415
@@ -129,6 +189,9 @@ def _add_model_and_data(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--epochs", type=_from(1), default=3, metavar="N", help="of fine-tuning (%(default)s)")
     parser.add_argument("--exclude", type=Path, metavar="FILE", help="training pictures to leave out, one path a line")
+    parser.add_argument(
+        "--votes", type=Path, metavar="FILE", help="FER+ votes (CSV): fit a map to its eight emotions, for comparisons"
+    )
     parser.add_argument("--data-note", metavar="TEXT", help="what the data are and on which terms, for the card")
     parser.add_argument("--allow-float", action="store_true", help="accept operators that fall out of the int8 block")
 
@@ -153,6 +216,7 @@ def _order(args: argparse.Namespace) -> "Order":
         method=args.method,
         epochs=args.epochs,
         exclude=args.exclude,
+        votes=args.votes,
     )
 
 

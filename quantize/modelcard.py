@@ -1,6 +1,7 @@
 """Says in MODEL_CARD.md what a card says in JSON, for the people who decide whether to use the model."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from edge_fer.card import Card
@@ -33,17 +34,29 @@ teaching, research on interfaces, robots. It runs where the camera is and stores
 """
 
 
-def render(card: Card) -> str:
-    """The text of MODEL_CARD.md."""
+def render(cards: Sequence[Card]) -> str:
+    """The text of MODEL_CARD.md, for all models of a folder."""
+    names = [card.name for card in cards]
+    sources = ", ".join(f"`{name}.json`" for name in names)
+    return "\n".join(
+        [
+            f"# Model card: {', '.join(names)}\n",
+            f"Generated from {sources} by `edge-fer-quantize`.\n",
+            USES,
+            *(_model(card) for card in cards),
+        ]
+    )
+
+
+def _model(card: Card) -> str:
     parts = [
-        f"# Model card: {card.name}\n",
-        f"Generated from `{card.name}.json`; both come from `edge-fer-quantize`.\n",
+        f"## The model {card.name}\n",
         _network(card),
         *(_scores(split, scores) for split, scores in card.scores.items()),
         _calibration(card),
         _crops(card),
-        USES,
-        "## How it was made\n",
+        _speed(card),
+        "### How it was made\n",
         f"Data: {card.data}\n" if card.data else "",
         _block("Quantization", card.quantization),
         _block("Training", card.training),
@@ -69,7 +82,7 @@ def _network(card: Card) -> str:
 def _scores(split: str, scores: Scores) -> str:
     low, high = scores.accuracy_ci95
     lines = [
-        f"## Scores on the {split} split\n",
+        f"### Scores on the {split} split\n",
         f"{scores.n:,} pictures, through the int8 network and the daemon's own preprocessing, one crop each.\n",
         f"Accuracy **{scores.accuracy:.2%}** (95 % interval {low:.2%} to {high:.2%}), macro F1 {scores.macro_f1:.3f}, "
         f"expected calibration error {scores.ece:.4f}, negative log-likelihood {scores.nll:.4f}.\n",
@@ -90,7 +103,7 @@ def _calibration(card: Card) -> str:
     if fit is None:
         return ""
     return (
-        "## Calibration\n\n"
+        "### Calibration\n\n"
         f"One temperature, {card.temperature:.3f}, fitted on the {fit.split} split's int8 logits: expected "
         f"calibration error {fit.ece_before:.4f} before and {fit.ece_after:.4f} after, negative log-likelihood "
         f"{fit.nll_before:.4f} before and {fit.nll_after:.4f} after. The same split chose the model among its "
@@ -102,7 +115,7 @@ def _crops(card: Card) -> str:
     if not card.crop_margins:
         return ""
     lines = [
-        "## Crops\n",
+        "### Crops\n",
         "A detector's box becomes a square crop framed like the training pictures: its side is the box's mean side "
         "times the scale, its centre lies below the box's by the shift in sides. The accuracies are of validation "
         "pictures pasted onto a larger canvas, as they are and as it crops them, equally many of each label.\n",
@@ -123,7 +136,20 @@ def _crops(card: Card) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _speed(card: Card) -> str:
+    rows = []
+    if (one := card.latency) is not None:
+        threads = "one thread" if one.threads == 1 else f"{one.threads} threads"
+        rows.append(
+            f"| {one.cpu}, {threads}, {one.runtime} | {one.p50_ms:.3f} ms (median), {one.p90_ms:.3f} ms (p90) |"
+        )
+    rows += [f"| {core}, emulated | {count / 1e6:.2f} M instructions |" for core, count in card.instructions.items()]
+    if not rows:
+        return ""
+    return "\n".join(["### Time per face\n", "From face crop to logits.\n", "| | |", "|---|---|", *rows]) + "\n"
+
+
 def _block(title: str, values: dict[str, Any]) -> str:
     if not values:
         return ""
-    return f"### {title}\n\n```json\n{json.dumps(values, indent=2, ensure_ascii=False)}\n```\n"
+    return f"#### {title}\n\n```json\n{json.dumps(values, indent=2, ensure_ascii=False)}\n```\n"

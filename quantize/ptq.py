@@ -21,8 +21,10 @@ from edge_fer.tflite import Network, runtime_version, softmax
 
 from .audit import Obstacle, find_obstacles, list_operators
 from .calibration import balanced_list, fit_temperature
+from .latency import measure_latency
 from .methods import Method, read, to_int8, without
 from .modelcard import render
+from .votes import fit_votes_head
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +47,7 @@ class Order:
         method: ptq, qat, or auto; see `edge_fer_quantize.methods.to_int8`.
         epochs: of fine-tuning.
         exclude: a list of training pictures to leave out.
+        votes: FER+'s table, for a head that says what its voters would.
     """
 
     model: Path
@@ -57,6 +60,7 @@ class Order:
     method: Method = "auto"
     epochs: int = 3
     exclude: Path | None = None
+    votes: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,9 @@ def quantize(order: Order, today: date) -> Quantized:
         revision=git_revision(Path(__file__).parent),
         created=today.isoformat(),
     )
+    if order.votes is not None:
+        card = card.model_copy(update={"votes_head": fit_votes_head(content, card, train, order.votes)})
+    card = card.model_copy(update={"latency": measure_latency(content, card)})
     return Quantized(scored(card, content, validation), content, model, calibration, validation)
 
 
@@ -121,14 +128,17 @@ def write(quantized: Quantized, folder: Path) -> Card:
     """Write network, card, MODEL_CARD.md and calibration list; returns the card as written.
 
     Crop margins of an earlier card of that name are kept, since they belong to detectors and data, not to weights;
-    what the crops are worth is kept for the very same network alone.
+    what the crops are worth and the counted instructions are kept for the very same network alone.
     """
     make_folder(folder)
     card = quantized.card
     if (folder / f"{card.name}.json").exists():
         earlier = read_card(folder / f"{card.name}.json")
-        fits = earlier.crop_fits if earlier.sha256 == card.sha256 else {}
-        card = card.model_copy(update={"crop_margins": earlier.crop_margins, "crop_fits": fits})
+        kept: dict[str, Any] = {"crop_margins": earlier.crop_margins}
+        if earlier.sha256 == card.sha256:
+            kept |= {"crop_fits": earlier.crop_fits, "instructions": earlier.instructions}
+            kept |= {"votes_head": card.votes_head or earlier.votes_head}
+        card = card.model_copy(update=kept)
     listing = "source,label\n" + "".join(f"{one.source},{one.label}\n" for one in quantized.calibration)
     write_atomically(folder / f"{card.name}.calibration.csv", listing.encode())
     write_atomically(folder / f"{card.name}.tflite", quantized.content)
@@ -153,9 +163,14 @@ def scored(card: Card, content: bytes, validation: Sequence[LabelledPicture]) ->
 
 
 def write_card(card: Card, folder: Path) -> None:
-    """Write NAME.json and the MODEL_CARD.md that says the same to people."""
+    """Write NAME.json, and the MODEL_CARD.md that says to people what the cards of all models in the folder say.
+
+    Raises:
+        ModelError: the card of another model there is none.
+    """
     write_atomically(folder / f"{card.name}.json", card.to_json().encode())
-    write_atomically(folder / "MODEL_CARD.md", render(card).encode())
+    names = [path.with_suffix(".json") for path in sorted(folder.glob("*.tflite"))]
+    write_atomically(folder / "MODEL_CARD.md", render([read_card(name) for name in names]).encode())
 
 
 def refuse_obstacles(obstacles: Sequence[Obstacle], *, allow: bool) -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edge_fer.card import Calibration, Card
+from edge_fer.card import Calibration, Card, Latency
 from edge_fer.metrics import score
 from edge_fer.preprocess import CropMargin
 from edge_fer_quantize.modelcard import render
@@ -21,6 +21,8 @@ def card() -> Card:
         size_bytes=312600,
         scores={"validation": score(np.eye(3)[said], truth, ("happy", "sad", "fear"))},
         calibration=Calibration(split="validation", nll_before=1.5, nll_after=1.25, ece_before=0.125, ece_after=0.0625),
+        latency=Latency(p50_ms=0.25, p90_ms=0.5, threads=1, cpu="Some CPU", runtime="litert 2"),
+        instructions={"cortex-a72": 9_876_543},
         quantization={"seed": 3},
         data="Pictures of noise.",
         training={"recipe": {"epochs": 9}},
@@ -28,7 +30,7 @@ def card() -> Card:
 
 
 def test_it_says_what_the_card_says(card: Card) -> None:
-    text = render(card)
+    text = render([card])
     for line in (
         "# Model card: mine",
         "| input | one gray face crop, int8 1 x 48 x 40 x 1: gray value minus 128 |",
@@ -39,6 +41,8 @@ def test_it_says_what_the_card_says(card: Card) -> None:
         "| sad | 10 | 100.0% | 50.0% | 23.7% to 76.3% | 0.667 |",
         "| fear | 0 | 0.0% | 0.0% | - | 0.000 |",
         "| haar | 1.000 | -0.020 | | | | |",
+        "| Some CPU, one thread, litert 2 | 0.250 ms (median), 0.500 ms (p90) |",
+        "| cortex-a72, emulated | 9.88 M instructions |",
         "Data: Pictures of noise.",
     ):
         assert f"{line}\n" in text
@@ -49,7 +53,7 @@ def test_it_says_what_the_card_says(card: Card) -> None:
 
 
 def test_it_says_what_is_forbidden_and_what_the_model_cannot_do(card: Card) -> None:
-    text = render(card)
+    text = render([card])
     assert "Article 5(1)(f)" in text
     assert "**Not in workplaces or schools.**" in text
     assert "apparent expression, not feeling" in text
@@ -57,8 +61,16 @@ def test_it_says_what_is_forbidden_and_what_the_model_cannot_do(card: Card) -> N
 
 def test_a_card_with_next_to_nothing_has_a_text(card: Card) -> None:
     bare = Card(name="bare", labels=("a", "b"), input_size=(48, 48), sha256="0" * 64, size_bytes=1)
-    text = render(bare)
-    assert "## Scores" not in text
-    assert "## Calibration" not in text
-    assert "## Crops" not in text
+    text = render([bare])
+    assert "Scores on" not in text
+    assert "### Calibration" not in text
+    assert "### Crops" not in text
+    assert "### Time" not in text
     assert "| source revision | unknown |" in text
+
+
+def test_the_models_of_a_folder_share_what_they_must_not_be_used_for(card: Card) -> None:
+    text = render([card, card.model_copy(update={"name": "nano"})])
+    assert text.startswith("# Model card: mine, nano\n\nGenerated from `mine.json`, `nano.json` by ")
+    assert text.count("Article 5(1)(f)") == 1
+    assert text.index("## The model mine\n") < text.index("## The model nano\n")
