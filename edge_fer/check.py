@@ -16,7 +16,7 @@ import numpy as np
 from edge_fer import __version__, board, tflite
 from edge_fer.assembly import broker_access
 from edge_fer.camera import EndOfStream, open_source
-from edge_fer.card import find_model, load_model_files
+from edge_fer.card import find_model, load_model_files, shipped_models
 from edge_fer.config import Config
 from edge_fer.detect import open_detector
 from edge_fer.errors import EdgeFerError
@@ -84,7 +84,8 @@ class Examination:
         network = tflite.Network(content, card, threads=self._config.threads)
         model_input = to_model_input(np.zeros(card.input_size, np.uint8))
         spent_ms = _median_ms(lambda: network.logits(model_input))
-        return f"{card.name} {card.sha256[:12]}, {len(content)} bytes, {spent_ms:.2f} ms per face"
+        shipped = ", ".join(shipped_models())
+        return f"{card.name} {card.sha256[:12]}, {len(content)} bytes, {spent_ms:.2f} ms per face (shipped: {shipped})"
 
     def _broker(self) -> str:
         mqtt = self._config.mqtt

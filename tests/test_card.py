@@ -5,12 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edge_fer.card import Card, find_model, load_model_files, shipped_models
 from edge_fer.errors import ModelError
-from edge_fer.preprocess import CropMargin
+from edge_fer.preprocess import CropMargin, to_model_input
 from edge_fer.records import LABELS
+from edge_fer.tflite import Network
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -126,17 +128,29 @@ def test_a_card_that_is_a_list(model: Path) -> None:
     assert refusal(model).startswith("tiny.json: not a valid model card: card: ")
 
 
-def test_the_shipped_model_is_found_by_its_name_and_agrees_with_its_card() -> None:
-    card, _ = load_model_files(find_model("emotion"))
-    assert card.name == "emotion"
+@pytest.mark.parametrize("name", shipped_models())
+def test_a_shipped_model_is_found_by_its_name_and_agrees_with_its_card(name: str) -> None:
+    card, content = load_model_files(find_model(name))
+    assert card.name == name
     assert card.labels == LABELS
     assert {"yunet", "haar"} <= card.crop_margins.keys()
     assert card.scores["validation"].n == 3589
     assert card.float_operators == ()
+    assert card.size_bytes == len(content)
+    pixels = np.random.default_rng(0).integers(0, 256, card.input_size, dtype=np.uint8)
+    logits = Network(content, card).logits(to_model_input(pixels))  # checks the input's scale and zero point, too
+    assert np.ptp(logits) > 0
+
+
+def test_the_models_that_ship() -> None:
+    largest_bytes = {"emotion": 1_000_000, "nano": 350_000}
+    sizes = {name: path.stat().st_size for name, path in shipped_models().items()}
+    assert "emotion" in sizes
+    assert all(size <= largest_bytes[name] for name, size in sizes.items())
 
 
 def test_what_ships_names_no_place_on_the_machine_that_made_it() -> None:
-    for path in find_model("emotion").parent.iterdir():
+    for path in find_model("emotion").parent.rglob("*.*"):
         assert b"/home/" not in path.read_bytes()
         assert b"/tmp/" not in path.read_bytes()
 

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from edge_fer.__main__ import main
+from edge_fer.card import shipped_models
 from edge_fer.config import Config
 from edge_fer.model_files import YUNET
 
@@ -134,6 +135,7 @@ def test_check_says_what_works_and_what_does_not(config: Path, capsys: pytest.Ca
     assert "film.avi: 64x48 MJPG 10 fps" in findings["camera"]["text"]
     assert findings["detector"]["text"].startswith("haar, ")
     assert findings["model"]["text"].startswith("tiny 88a08f11b165, 5672 bytes, ")
+    assert findings["model"]["text"].endswith(f" ms per face (shipped: {', '.join(shipped_models())})")
     assert findings["broker"]["text"] == "not asked for (mqtt.enabled is false)"
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edge_fer.card import Calibration, Card, Latency
+from edge_fer.card import Calibration, Card, Latency, read_card, shipped_models
 from edge_fer.metrics import score
 from edge_fer.preprocess import CropMargin
 from edge_fer_quantize.modelcard import render
@@ -74,3 +74,10 @@ def test_the_models_of_a_folder_share_what_they_must_not_be_used_for(card: Card)
     assert text.startswith("# Model card: mine, nano\n\nGenerated from `mine.json`, `nano.json` by ")
     assert text.count("Article 5(1)(f)") == 1
     assert text.index("## The model mine\n") < text.index("## The model nano\n")
+
+
+def test_the_text_that_ships_is_that_of_the_cards_that_ship() -> None:
+    paths = shipped_models().values()
+    text = next(iter(paths)).with_name("MODEL_CARD.md").read_text(encoding="utf-8")
+    anew = render([read_card(path.with_suffix(".json")) for path in paths])
+    assert text == anew, "write it anew: edge-fer-quantize card edge_fer/models/NAME.tflite"
