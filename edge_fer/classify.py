@@ -1,6 +1,6 @@
 """From tracked faces to calibrated probabilities."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Protocol
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from edge_fer.card import Card
 from edge_fer.errors import ModelError
-from edge_fer.preprocess import crop_face, to_model_input
+from edge_fer.preprocess import CropMargin, crop_face, lighten, to_model_input
 from edge_fer.records import Emotion, Frame, Track
 from edge_fer.tflite import softmax
 
@@ -34,24 +34,33 @@ class Classifier:
     """
 
     def __init__(self, network: Network, card: Card, *, detector: str) -> None:
-        margin = card.crop_margins.get(detector)
-        if margin is None:
-            known = ", ".join(card.crop_margins) or "none"
-            raise ModelError(
-                f"model {card.name}: its card has no crop margin for detector {detector} (it has: {known}); "
-                "`edge-fer-quantize fit-crop` adds one"
-            )
         self.labels = card.labels
         self._network = network
-        self._margin = margin
+        self._margin = crop_margin(card, detector)
         self._size = card.input_size
         self._temperature = card.temperature
 
-    def classify(self, frame: Frame, tracks: Sequence[Track]) -> list[Emotion]:
-        """Judge the faces that were seen in this frame; one that is only remembered has no picture here."""
+    def classify(self, frame: Frame, tracks: Iterable[Track]) -> list[Emotion]:
+        """Judge faces of tracks that are seen; one that is only remembered has no picture here."""
         return [self._judge(frame, track) for track in tracks if track.seen]
 
     def _judge(self, frame: Frame, track: Track) -> Emotion:
-        crop = crop_face(frame.pixels, track.box, self._margin, self._size)
+        crop = lighten(crop_face(frame.pixels, track.box, self._margin, self._size))
         scores = softmax(self._network.logits(to_model_input(crop)), self._temperature)
         return Emotion(track.id, tuple(scores.tolist()))
+
+
+def crop_margin(card: Card, detector: str) -> CropMargin:
+    """How a detector's boxes become the model's crops.
+
+    Raises:
+        ModelError: the card does not say.
+    """
+    margin = card.crop_margins.get(detector)
+    if margin is None:
+        known = ", ".join(card.crop_margins) or "none"
+        raise ModelError(
+            f"model {card.name}: its card has no crop margin for detector {detector} (it has: {known}); "
+            "`edge-fer-quantize fit-crop` adds one"
+        )
+    return margin

@@ -6,7 +6,7 @@ the int8 input g - 128, which is one XOR of the sign bit.
 """
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import cv2
 import numpy as np
@@ -16,6 +16,19 @@ from edge_fer.records import Box, GrayImage
 
 Size: TypeAlias = tuple[int, int]
 """Height and width in pixels."""
+
+
+FACE_MEAN: Final = 130.0
+FACE_DEVIATION: Final = 55.0
+"""Mean and standard deviation of the gray values in an average picture of FER2013."""
+
+DARK_DEVIATION: Final = 20.0
+"""Crops of less contrast, as standard deviation of gray values, are lightened."""
+
+FLAT_DEVIATION: Final = 2.0
+"""Crops of less contrast hold no face: there is nothing in them but noise."""
+
+DARK_BLUR_PX: Final = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +97,29 @@ def resize_face(pixels: GrayImage, size: Size) -> GrayImage:
     shrinks = pixels.shape[0] > height or pixels.shape[1] > width
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return cv2.resize(pixels, (width, height), interpolation=interpolation).astype(np.uint8, copy=False)
+
+
+def lighten(crop: GrayImage) -> GrayImage:
+    """Give a face that was taken in the dark the contrast of those that networks are trained on.
+
+    Such a crop holds a handful of gray values, and noise as large as they are: it is smoothed a little, and stretched
+    to `FACE_MEAN` and `FACE_DEVIATION`. Of FER2013's pictures 99 in 100 have more contrast than `DARK_DEVIATION`.
+
+    Args:
+        crop: uint8 (height, width).
+
+    Returns:
+        uint8 of the same shape; the very same crop where its contrast suffices, or where there is none.
+    """
+    _, deviation = cv2.meanStdDev(crop)
+    if not FLAT_DEVIATION <= deviation[0, 0] < DARK_DEVIATION:
+        return crop
+    smooth = cv2.GaussianBlur(crop.astype(np.float32), (0, 0), DARK_BLUR_PX)
+    mean, deviation = cv2.meanStdDev(smooth)
+    gain = FACE_DEVIATION / float(deviation[0, 0])
+    stretched = (smooth - np.float32(mean[0, 0])) * np.float32(gain) + np.float32(FACE_MEAN)
+    light: GrayImage = np.clip(np.rint(stretched), 0, 255).astype(np.uint8)
+    return light
 
 
 def to_model_input(crop: GrayImage) -> NDArray[np.int8]:

@@ -22,6 +22,7 @@ further commands:
   fit-crop NAME.tflite --data D …    fit how a further detector's boxes become crops, into the card
   card NAME.tflite                   time the network on this host, note counted instructions, write MODEL_CARD.md
   table --data D [--votes V]         all shipped models: accuracy, size, time, with the commands
+  robustness MODEL… --data D …       faces in scenes, small, blurred, dark, turned: found, cropped and judged
 
 each has its own --help. Exit codes: 0 done, 1 refused for the reason given, 2 wrong usage.
 """
@@ -36,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "compare": _compare,
         "fit-crop": _fit_crop,
         "card": _card,
+        "robustness": _robustness,
         "table": _table,
     }
     try:
@@ -136,6 +138,54 @@ def _card(words: Sequence[str]) -> int:
     return 0
 
 
+def _robustness(words: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="edge-fer-quantize robustness",
+        description="Put validation pictures into scenes and judge them as the daemon does: detector, crop, network.",
+    )
+    parser.add_argument("models", nargs="+", metavar="MODEL", help="shipped models' names or .tflite files")
+    _add_data(parser)
+    parser.add_argument(
+        "--scenes",
+        type=Path,
+        required=True,
+        metavar="FOLDER|ZIP",
+        help="pictures without faces; a table .csv beside it with the columns image, faces says which have 0",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="receives robustness.json and .png")
+    parser.add_argument("--pictures", type=_from(1), default=150, metavar="N", help="faces per condition (%(default)s)")
+    parser.add_argument("--seed", type=_from(0), default=0, help="of pictures, scenes and noise (%(default)s)")
+    parser.add_argument("--detector", choices=["yunet", "haar"], default="yunet", help="(%(default)s)")
+    parser.add_argument("--detector-model", metavar="FILE", help="the detector's file, if not the installed one")
+    parser.add_argument(
+        "--margins",
+        nargs="+",
+        type=_margin,
+        default=[],
+        metavar="SCALE,SHIFT",
+        help="crop margins to try instead of the cards'",
+    )
+    args = parser.parse_args(words)
+    from edge_fer.config import DetectorConfig  # noqa: PLC0415
+    from edge_fer.detect import open_detector  # noqa: PLC0415
+
+    from .robustness import run_robustness  # noqa: PLC0415
+
+    print(  # noqa: T201
+        run_robustness(
+            args.models,
+            args.margins,
+            open_detector(DetectorConfig(kind=args.detector, model=args.detector_model)),
+            data=args.data,
+            scenes=args.scenes,
+            out=args.out,
+            count=args.pictures,
+            seed=args.seed,
+        )
+    )
+    return 0
+
+
 def _table(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="edge-fer-quantize table",
@@ -224,6 +274,16 @@ def _name(word: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-]+", word):
         raise argparse.ArgumentTypeError(f"{word!r} must be made of letters, digits, - and _")
     return word
+
+
+def _margin(word: str) -> tuple[float, float]:
+    try:
+        scale, shift_y = (float(part) for part in word.split(","))
+    except ValueError:
+        scale, shift_y = 0.0, 0.0
+    if not (0.2 <= scale <= 5 and -1 <= shift_y <= 1):
+        raise argparse.ArgumentTypeError(f"{word!r} must be SCALE,SHIFT such as 1.08,-0.02")
+    return scale, shift_y
 
 
 def _from(least: int) -> Callable[[str], int]:

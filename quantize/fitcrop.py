@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,25 +20,18 @@ from edge_fer.detect import Detector
 from edge_fer.errors import DataError
 from edge_fer.evaluate import label_indices
 from edge_fer.labelled import LabelledPicture, find_labelled
-from edge_fer.preprocess import CropMargin, crop_face, resize_face, to_model_input
+from edge_fer.preprocess import CropMargin, crop_face, lighten, resize_face, to_model_input
 from edge_fer.records import Box, Frame, GrayImage
 from edge_fer.tflite import Network
 
 from .calibration import balanced_list
 from .ptq import write_card
+from .scenes import find, surround
 
 log = logging.getLogger(__name__)
 
 SIDES_PX: Final = (96, 144)
 """Sides of the pasted pictures: faces as they are in front of a camera, in the width that detectors search."""
-
-PADDING: Final = 0.5
-"""Canvas around the picture, in its sides: detectors want to see that a face ends."""
-
-BLUR: Final = 0.1
-"""Standard deviation of the canvas' blur, in sides of the picture: replicated pixels alone are stripes."""
-
-SAME_FACE_IOU: Final = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +94,10 @@ def fit_crop(model: Path, data: Path, detector: Detector, *, per_class: int = 10
 
 def paste(picture: GrayImage, side_px: int, detector: Detector) -> Pasted:
     """Put a picture of a face onto a canvas and let the detector find it."""
-    large = cv2.resize(picture, (side_px, side_px), interpolation=cv2.INTER_CUBIC)
-    border = round(PADDING * side_px)
-    canvas = cv2.copyMakeBorder(large, border, border, border, border, cv2.BORDER_REPLICATE)
-    canvas = cv2.GaussianBlur(canvas, (0, 0), BLUR * side_px)
-    canvas[border : border + side_px, border : border + side_px] = large
-    frame = Frame(pixels=canvas.astype(np.uint8, copy=False), time_s=0.0, index=0)
+    frame = Frame(pixels=surround(picture, side_px), time_s=0.0, index=0)
+    border = (frame.pixels.shape[0] - side_px) // 2
     place = Box(border, border, side_px, side_px)
-    boxes = [face.box for face in detector.detect(frame)]
-    best = max(boxes, key=place.iou, default=None)
-    return Pasted(frame, place, best if best is not None and place.iou(best) > SAME_FACE_IOU else None)
+    return Pasted(frame, place, find(frame, place, detector))
 
 
 def framing(place: Box, found: Box) -> tuple[float, float]:
@@ -137,7 +123,7 @@ def try_margin(
         pixels = picture.read()
         pasted = paste(pixels, SIDES_PX[-1], detector)
         if pasted.found is not None:
-            crop = crop_face(pasted.frame.pixels, pasted.found, margin, card.input_size)
+            crop = lighten(crop_face(pasted.frame.pixels, pasted.found, margin, card.input_size))
             hits.append((right(resize_face(pixels, card.input_size), label), right(crop, label)))
     whole, cropped = np.mean(hits, axis=0).tolist()
     return len(hits), whole, cropped

@@ -1,6 +1,8 @@
+import cv2
 import numpy as np
+import pytest
 
-from edge_fer.preprocess import CropMargin, crop_face, resize_face, to_model_input
+from edge_fer.preprocess import CropMargin, crop_face, lighten, resize_face, to_model_input
 from edge_fer.records import Box
 
 AS_IS = CropMargin(scale=1.0, shift_y=0.0)
@@ -55,3 +57,27 @@ def test_a_box_outside_on_one_side_keeps_the_rows_of_the_other() -> None:
 def test_shrinking_averages_areas() -> None:
     checkers = np.tile(np.array([[0, 200], [200, 0]], np.uint8), (4, 4))
     assert resize_face(checkers, (4, 4)).tolist() == [[100] * 4] * 4
+
+
+def test_a_dark_face_gets_the_contrast_of_the_training_pictures() -> None:
+    rng = np.random.default_rng(0)
+    bright = cv2.resize(rng.integers(0, 256, (12, 12), dtype=np.uint8), (48, 48)).astype(np.uint8)
+    dark = (bright // 8 + 2).astype(np.uint8)
+    light = lighten(dark)
+    assert light.dtype == np.uint8
+    assert light.shape == (48, 48)
+    assert light.mean() == pytest.approx(130, abs=1)
+    assert light.std() == pytest.approx(55, abs=3)
+    assert np.corrcoef(light.ravel(), bright.ravel())[0, 1] > 0.98
+
+
+def test_a_face_of_contrast_stays_what_it_is() -> None:
+    face = np.random.default_rng(0).integers(80, 181, (48, 48), dtype=np.uint8)
+    assert face.std() > 20
+    assert lighten(face) is face
+
+
+def test_what_is_next_to_flat_is_no_face() -> None:
+    noise = np.random.default_rng(0).integers(9, 13, (48, 48), dtype=np.uint8)
+    assert noise.std() < 2
+    assert lighten(noise) is noise

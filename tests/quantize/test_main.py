@@ -192,7 +192,9 @@ def test_compare_sets_the_three_forms_side_by_side(
 
 
 def test_help_needs_no_tensorflow(capsys: pytest.CaptureFixture[str]) -> None:
-    for words in ([*command, "--help"] for command in ([], ["compare"], ["fit-crop"], ["card"], ["table"])):
+    for words in (
+        [*command, "--help"] for command in ([], ["compare"], ["fit-crop"], ["card"], ["robustness"], ["table"])
+    ):
         with pytest.raises(SystemExit) as end:
             main(words)
         assert end.value.code == 0
