@@ -17,6 +17,7 @@ from edge_fer.errors import EdgeFerError
 from edge_fer.pipeline import open_pipeline
 from edge_fer.publish.mqtt import MqttSink, VersionChoice, connect
 from edge_fer.publish.paho import Tls
+from edge_fer.publish.picture import Photographer
 from edge_fer.publish.reports import Info
 from edge_fer.publish.sinks import Sink, Sinks
 from edge_fer.web import LivePage
@@ -68,6 +69,7 @@ class Assembly:
             if self.page is not None:
                 undo.callback(self.page.close)
             self.mqtt = _open_mqtt(config, control)
+            self.photographer = _photographer(config, self.mqtt)
             self.sinks = self._joined_sinks()
             undo.pop_all()
 
@@ -115,9 +117,7 @@ class Assembly:
             self.page.close()
         if capture is not self.capture:
             self.release_camera()
-        if self.mqtt is not None:
-            mqtt = config.mqtt
-            self.mqtt.retune(heartbeat_s=mqtt.heartbeat_s, rate_hz=mqtt.rate_hz, health_s=mqtt.health_s)
+        self._retune(config.mqtt)
         self.config, self.pipeline, self.capture, self.page = config, pipeline, capture, page
         self.sinks = self._joined_sinks()
         return True
@@ -147,6 +147,12 @@ class Assembly:
             self.release_camera()
         return self._clean
 
+    def _retune(self, mqtt: MqttConfig) -> None:
+        if self.mqtt is not None:
+            self.mqtt.retune(heartbeat_s=mqtt.heartbeat_s, rate_hz=mqtt.rate_hz, health_s=mqtt.health_s)
+        if self.photographer is not None:
+            self.photographer.heartbeat_s = mqtt.heartbeat_s
+
     def _exchange_mqtt(self, config: Config) -> None:
         """The old connection ends first: two with one client id would throw each other out."""
         if self.mqtt is not None:
@@ -156,8 +162,10 @@ class Assembly:
                 self.mqtt.retire()
         try:
             self.mqtt = _open_mqtt(config, self._control)
+            self.photographer = _photographer(config, self.mqtt)
         except EdgeFerError:
             self.mqtt = _open_mqtt(self.config, self._control)
+            self.photographer = _photographer(self.config, self.mqtt)
             self.sinks = self._joined_sinks()
             self.announce()
             raise
@@ -221,9 +229,16 @@ def _open_mqtt(config: Config, control: Control) -> MqttSink | None:
         health_s=mqtt.health_s,
         discovery_prefix=mqtt.home_assistant.discovery_prefix,
         home_assistant=mqtt.home_assistant.enabled,
+        pictures=mqtt.pictures,
         ask=control.ask,
         **broker_access(mqtt),
     )
+
+
+def _photographer(config: Config, sink: MqttSink | None) -> Photographer | None:
+    if sink is None or not config.mqtt.pictures:
+        return None
+    return Photographer(sink.picture, heartbeat_s=config.mqtt.heartbeat_s)
 
 
 def _pipeline_part(config: Config) -> tuple[object, ...]:

@@ -190,6 +190,8 @@ class MqttConfig(Section):
     health_s: Seconds = 30.0
     """Seconds between two health messages."""
     events: EventsConfig = EventsConfig()
+    pictures: bool = False
+    """Publish a picture of who is in view with each heartbeat; whoever may read the broker's topics sees it."""
     home_assistant: HomeAssistantConfig = HomeAssistantConfig()
     tls: TlsConfig = TlsConfig()
 

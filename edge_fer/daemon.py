@@ -89,6 +89,8 @@ class Daemon:
         if frame is not None:
             readings = parts.pipeline.process(frame)
             parts.sinks.publish(frame.time_s, readings)
+            if parts.photographer is not None:
+                parts.photographer.look(self._clock(), frame, readings)
             parts.pipeline.watch.lap("publish")
             self._faces = len(readings)
         parts.sinks.check()

@@ -1,6 +1,7 @@
 """The records that travel from step to step, and the only things that do.
 
-Pixels end at the classifier: a `Reading`, which is what leaves the process, holds scalars alone.
+Pixels end at the classifier: a `Reading`, which is what leaves the process, holds scalars alone. A picture leaves it
+only where the user turns pictures on, by the live page and by `edge_fer.publish.picture`.
 """
 
 from collections.abc import Callable, Mapping

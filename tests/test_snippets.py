@@ -61,7 +61,7 @@ def test_the_python_subscriber(mosquitto: "Mosquitto") -> None:
 
 def test_the_automation_names_entities_that_there_are() -> None:
     [automation] = yaml.safe_load((ROOT / "configs" / "integrations" / "home-assistant-automation.yaml").read_text())
-    components = device("edge-fer/kitchen", INFO, heartbeat_s=10, health_s=30)["components"].values()
+    components = device("edge-fer/kitchen", INFO, heartbeat_s=10, health_s=30, pictures=True)["components"].values()
     entities = {component["default_entity_id"]: component for component in components}
     [trigger], [condition] = automation["triggers"], automation["conditions"]
     assert trigger["to"] in entities[trigger["entity_id"]]["options"]

@@ -33,6 +33,7 @@ class Discovery:
         base: the device's topic.
         prefix: Home Assistant's discovery prefix; its birth message comes on `<prefix>/status`.
         enabled: False takes back what an earlier run announced.
+        pictures: whether the device publishes any.
         clock: monotonic seconds.
         uniform: random numbers in [0, 1) for the delay.
     """
@@ -43,10 +44,12 @@ class Discovery:
         base: str,
         prefix: str,
         enabled: bool,
+        pictures: bool = False,
         clock: Callable[[], float] = time.monotonic,
         uniform: Callable[[], float] = random.random,
     ) -> None:
         self.enabled = enabled
+        self._pictures = pictures
         self.status_topic = f"{prefix}/status"
         self._base = base
         self._topic = f"{prefix}/device/{_device_id(base)}/config"
@@ -70,11 +73,12 @@ class Discovery:
         """The announcement, retained; an empty one, which removes the device, unless enabled."""
         payload = b""
         if self.enabled:
-            payload = payloads.encode(device(self._base, info, heartbeat_s=heartbeat_s, health_s=health_s))
+            described = device(self._base, info, heartbeat_s=heartbeat_s, health_s=health_s, pictures=self._pictures)
+            payload = payloads.encode(described)
         return Message(self._topic, payload, qos=1, retain=True)
 
 
-def device(base: str, info: Info, *, heartbeat_s: float, health_s: float) -> dict[str, Any]:
+def device(base: str, info: Info, *, heartbeat_s: float, health_s: float, pictures: bool = False) -> dict[str, Any]:
     """The discovery payload.
 
     Args:
@@ -82,6 +86,7 @@ def device(base: str, info: Info, *, heartbeat_s: float, health_s: float) -> dic
         info: what runs there.
         heartbeat_s: longest time between two readings.
         health_s: time between two health messages.
+        pictures: whether there are any; False takes the image back that an earlier run announced.
     """
     identity, name = _device_id(base), base.rpartition("/")[2]
     online = {"topic": f"{base}/availability"}
@@ -163,11 +168,20 @@ def device(base: str, info: Info, *, heartbeat_s: float, health_s: float) -> dic
             "entity_category": "diagnostic",
             "enabled_by_default": False,
         }
+    if pictures:
+        components["picture"] = {
+            "platform": "image",
+            "name": "Picture",
+            "icon": "mdi:image-outline",
+            "image_topic": f"{base}/picture",
+            "content_type": "image/jpeg",
+            **looking,
+        }
     for key, component in components.items():
         component["unique_id"] = f"{identity}_{key}"
         component["default_entity_id"] = f"{component['platform']}.{_slug(f'{name}_{key}')}"
-    # The scores that another model may have had: a component with nothing but its platform is removed.
-    gone = {f"score_{_slug(label)}": {"platform": "sensor"} for label in LABELS}
+    # What another model or configuration may have had: a component with nothing but its platform is removed.
+    gone = {f"score_{_slug(label)}": {"platform": "sensor"} for label in LABELS} | {"picture": {"platform": "image"}}
     return {
         "device": {
             "identifiers": [identity],

@@ -34,6 +34,8 @@ VERSIONS: Final[dict[VersionChoice, tuple[Version, ...]]] = {
 """What to try, best first."""
 
 _FACE_TTL_S: Final = 2.0
+"""A look at a face or a picture is worth nothing later."""
+
 _HEALTH_TTL_S: Final = 60.0
 _HEARTBEATS_TO_EXPIRY: Final = 3
 
@@ -152,6 +154,10 @@ class MqttSink:
             self._connection.post(Message(topic, self._encode(face), ttl_s=_FACE_TTL_S))
         self._tell_events(time_s, readings)
 
+    def picture(self, jpeg: bytes) -> None:
+        """On `picture`, neither kept by the broker nor for one that is away."""
+        self._connection.post(Message(f"{self._base}/picture", jpeg, ttl_s=_FACE_TTL_S))
+
     def health(self, report: HealthReport) -> None:
         """On `health`."""
         stats, refused = self._connection.stats, self._commands_refused()
@@ -231,6 +237,7 @@ def connect(
     health_s: float = 30.0,
     discovery_prefix: str = "homeassistant",
     home_assistant: bool = False,
+    pictures: bool = False,
     ask: Callable[[Request], None] | None = None,
 ) -> MqttSink:
     """A sink that connects in the background, now and whenever the broker is back.
@@ -254,6 +261,7 @@ def connect(
         health_s: see `MqttSink`.
         discovery_prefix: Home Assistant's.
         home_assistant: whether it is told of the device; False takes back what was told.
+        pictures: whether it is told of pictures as well, since somebody calls `MqttSink.picture`.
         ask: takes what is asked of the daemon on `command`; None: nobody listens there.
 
     Raises:
@@ -280,7 +288,7 @@ def connect(
         transport.wake()
 
     commands = None if ask is None else Commands(base=base, post=post, ask=ask)
-    discovery = Discovery(base=base, prefix=discovery_prefix, enabled=home_assistant)
+    discovery = Discovery(base=base, prefix=discovery_prefix, enabled=home_assistant, pictures=pictures)
     hear = {commands.topic: commands.hear} if commands else {}
     if home_assistant:
         hear[discovery.status_topic] = discovery.hear

@@ -15,7 +15,7 @@ BASE = "edge-fer/kitchen"
 
 @pytest.fixture
 def payload(info: Info) -> dict[str, Any]:
-    return device(BASE, info, heartbeat_s=10, health_s=30)
+    return device(BASE, info, heartbeat_s=10, health_s=30, pictures=True)
 
 
 def present(payload: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -29,7 +29,8 @@ def test_the_announcement_keeps_home_assistants_rules(payload: dict[str, Any]) -
     assert payload["origin"]["name"] == "edge-fer"
     components = present(payload)
     assert components.keys() == {
-        "emotion", "confidence", "faces", "fps", "camera", "running", *(f"score_{label}" for label in LABELS),
+        "emotion", "confidence", "faces", "fps", "camera", "running", "picture",
+        *(f"score_{label}" for label in LABELS),
     }  # fmt: skip
     for key, component in components.items():
         assert component["unique_id"] == f"edge-fer_kitchen_{key}"
@@ -37,7 +38,7 @@ def test_the_announcement_keeps_home_assistants_rules(payload: dict[str, Any]) -
         assert re.fullmatch(r"[a-z_]+\.[a-z0-9_]+", component["default_entity_id"])
         assert "object_id" not in component
         assert "json_attributes_topic" not in component
-        assert component["state_topic"].startswith(f"{BASE}/")
+        assert component["state_topic" if key != "picture" else "image_topic"].startswith(f"{BASE}/")
         if component.get("device_class") == "enum":
             assert not component.keys() & {"unit_of_measurement", "state_class"}
 
@@ -73,6 +74,18 @@ def test_the_scores_of_a_former_model_are_removed(info: Info) -> None:
     assert few["components"]["score_sad"] == {"platform": "sensor"}
     assert few["components"]["score_happy"]["name"] == "Score happy"
     assert few["components"]["score_a_b_c"]["unique_id"] == "edge-fer_kitchen_score_a_b_c"
+
+
+def test_the_image_is_a_jpeg_that_needs_the_camera_and_goes_when_pictures_are_turned_off(
+    payload: dict[str, Any], info: Info
+) -> None:
+    picture = payload["components"]["picture"]
+    assert (picture["platform"], picture["image_topic"], picture["content_type"]) == (
+        "image", f"{BASE}/picture", "image/jpeg",
+    )  # fmt: skip
+    assert picture["availability"] == payload["components"]["emotion"]["availability"]
+    without = device(BASE, info, heartbeat_s=10, health_s=30)
+    assert without["components"]["picture"] == {"platform": "image"}
 
 
 def test_devices_side_by_side_share_nothing(info: Info) -> None:
