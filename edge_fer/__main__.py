@@ -74,6 +74,10 @@ def make_parser() -> argparse.ArgumentParser:
     watch.add_argument("--host", help="the broker, if not the configured one")
     watch.add_argument("--port", type=_count, help="its port, likewise")
     watch.add_argument("--seconds", type=float, default=float("inf"), help="how long (until Ctrl-C)")
+    forget = command("forget", "have the broker forget a device that is gone or has another name by now")
+    forget.add_argument("name", metavar="DEVICE", help="its name in topics")
+    _add_config(forget)
+    forget.add_argument("--dry-run", action="store_true", help="list what the broker keeps of it, and clear nothing")
     simulate = command("simulate", "publish what many devices would, to see what a broker bears")
     _add_config(simulate)
     simulate.add_argument("--devices", type=_count, default=10, metavar="N", help="how many (%(default)s)")
@@ -174,6 +178,13 @@ def _watch(args: argparse.Namespace) -> int:
     given = {"host": args.host, "port": args.port}
     mqtt = config.mqtt.model_copy(update={key: value for key, value in given.items() if value is not None})
     run_watch(config.model_copy(update={"mqtt": mqtt}), sys.stdout, seconds=args.seconds)
+    return 0
+
+
+def _forget(args: argparse.Namespace) -> int:
+    from edge_fer.forget import run_forget
+
+    run_forget(_load(args), sys.stdout, name=args.name, dry_run=args.dry_run)
     return 0
 
 

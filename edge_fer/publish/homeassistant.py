@@ -52,7 +52,7 @@ class Discovery:
         self._pictures = pictures
         self.status_topic = f"{prefix}/status"
         self._base = base
-        self._topic = f"{prefix}/device/{_device_id(base)}/config"
+        self._topic = discovery_topic(base, prefix)
         self._clock = clock
         self._uniform = uniform
         self._due_s: float | None = None
@@ -76,6 +76,11 @@ class Discovery:
             described = device(self._base, info, heartbeat_s=heartbeat_s, health_s=health_s, pictures=self._pictures)
             payload = payloads.encode(described)
         return Message(self._topic, payload, qos=1, retain=True)
+
+
+def discovery_topic(base: str, prefix: str) -> str:
+    """Where a device with this topic is announced, under Home Assistant's discovery prefix."""
+    return f"{prefix}/device/{_device_id(base)}/config"
 
 
 def device(base: str, info: Info, *, heartbeat_s: float, health_s: float, pictures: bool = False) -> dict[str, Any]:
