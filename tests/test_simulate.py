@@ -50,6 +50,17 @@ def test_simulated_devices_publish_what_real_ones_would_and_leave_nothing_behind
 
 
 @pytest.mark.real
+@pytest.mark.slow
+def test_five_hundred_devices_lose_nothing(mosquitto: "Mosquitto") -> None:
+    config = Config.model_validate({"mqtt": {"host": mosquitto.host, "port": mosquitto.port, "rate_hz": 5.0}})
+    out = io.StringIO()
+    assert run_simulation(config, out, devices=500, faces=1, seconds=20) == 0
+    assert out.getvalue().startswith("500 of 500 devices connected, each with 1 faces at 5 readings/s: ")
+    assert " lost, 0 of them events; this process took " in out.getvalue()
+    assert mosquitto.retained() == set()
+
+
+@pytest.mark.real
 def test_a_broker_that_is_not_there_is_an_exit_code(make_mosquitto: object) -> None:
     config = Config.model_validate({"mqtt": {"host": "127.0.0.1", "port": 1}})
     out = io.StringIO()

@@ -44,6 +44,9 @@ _BACKOFF_S: Final = (1.0, 30.0)
 _REFUSED_S: Final = 60.0
 """Pause after our credentials were refused: a broker may ban who asks too often."""
 
+_PROMPT_S: Final = 2.0
+"""A broker that hangs up on a message does so before long."""
+
 _STEADY_S: Final = 10.0
 """A connection that held for so long starts the back-off anew."""
 
@@ -102,6 +105,7 @@ class Link:
         self._unconfirmed: dict[int, tuple[Waiting, float]] = {}
         self._limits = Limits()
         self._one_by_one = False
+        self._unasked_s = -inf
         self._failures = 0
         self._unsteady = 0
         self._connections = 0
@@ -194,7 +198,10 @@ class Link:
             self._give_up(event.number)
         elif (confirmed := self._unconfirmed.pop(event.number, None)) is not None:
             self._limits.acquit(confirmed[0])
-            self._outbox.settle(confirmed[0])
+            if event.refused is None:
+                self._outbox.settle(confirmed[0])
+            else:
+                self._outbox.lose(confirmed[0])
         if event.refused is not None and not event.rejected:
             self._tell("topic", f"does not take our messages: {event.refused}; look at its access rules")
 
@@ -206,8 +213,13 @@ class Link:
     def _closed(self, event: Closed, now_s: float) -> None:
         """Nothing is left to do after a refusal that was heard already."""
         if self._phase is _Phase.CONNECTED:
-            if now_s - self._connected_s >= _STEADY_S:
+            suspect_s = [
+                sent_s for waiting, sent_s in self._unconfirmed.values() if self._limits.is_suspicious(waiting)
+            ]
+            if now_s - self._connected_s >= _STEADY_S and not (suspect_s and now_s - suspect_s[0] < _PROMPT_S):
                 self._limits.forget()
+            if now_s - self._unasked_s < _PROMPT_S and not event.taken_over:
+                self._limits.be_wary()
             if event.rejected:
                 self._give_up_largest()
             elif not event.taken_over:
@@ -256,12 +268,12 @@ class Link:
             if self._limits.is_suspicious(waiting):
                 self._one_by_one = True
                 if self._limits.blame(waiting):
-                    self._give_up(number)
+                    self._give_up(number, dearly=True)
                 return
 
-    def _give_up(self, number: int) -> None:
+    def _give_up(self, number: int, *, dearly: bool = False) -> None:
         if (rejected := self._unconfirmed.pop(number, None)) is not None:
-            self._limits.learn(rejected[0].message)
+            self._limits.learn(rejected[0].message, dearly=dearly)
             self._drop(rejected[0])
 
     def _drop(self, waiting: Waiting) -> None:
@@ -309,9 +321,12 @@ class Link:
                 self._drop(waiting)
                 continue
             remaining_s = waiting.remaining_s(now_s)
-            number = self._transport.send(waiting.message, None if remaining_s is None else ceil(remaining_s))
-            if waiting.message.qos:
+            message = self._limits.to_be_sent(waiting.message)
+            number = self._transport.send(message, None if remaining_s is None else ceil(remaining_s))
+            if message.qos:
                 self._unconfirmed[number] = (waiting, now_s)
+            elif self._limits.is_suspicious(waiting):
+                self._unasked_s = now_s
 
     def _oldest_s(self, now_s: float) -> float:
         return next((sent_s for _, sent_s in self._unconfirmed.values()), now_s)

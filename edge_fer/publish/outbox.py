@@ -89,7 +89,7 @@ class Outbox:
 
     @property
     def lost(self) -> int:
-        """Messages dropped unsent: too old or too many."""
+        """Messages dropped: too old, too many, or refused by the broker."""
         with self._lock:
             return self._lost
 
@@ -154,6 +154,11 @@ class Outbox:
             in_order = [waiting for waiting in unsent if not waiting.message.latest]
             self._in_order.extendleft(sorted(in_order, key=lambda waiting: waiting.place, reverse=True))
             self._shrink(now_s)
+
+    def lose(self, taken: Waiting) -> None:
+        """The broker did not want a message that was taken; a state may be welcome on another connection."""
+        with self._lock:
+            self._lose(taken)
 
     def discard(self, taken: Waiting) -> None:
         """Give up a message that was taken, for good."""

@@ -1,6 +1,7 @@
 import contextlib
 import json
 import logging
+import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -139,6 +140,26 @@ def test_a_response_topic_that_could_do_harm_is_refused(desk: Desk, topic: str) 
 def test_retained_commands_are_ignored_and_counted(desk: Desk) -> None:
     desk.hear("pause", retained=True)
     assert (desk.requests, desk.posted, desk.commands.refused) == ([], [], 1)
+
+
+def test_no_bytes_whatever_do_more_than_be_refused(desk: Desk) -> None:
+    chance = random.Random(1)  # noqa: S311 - nothing secret
+    seeds = (b'{"command": "set", "values": {"rate_hz": 2}}', b'{"command": "pause"}', b"[" * 1000, b'{"a":' * 150)
+    for _ in range(2000):
+        payload = bytearray(chance.choice(seeds))
+        for _ in range(chance.randint(1, 8)):
+            payload[chance.randrange(len(payload))] = chance.randrange(256)
+        desk.now_s += 1
+        desk.hear(bytes(payload))
+    assert {request.command for request in desk.requests} <= {"pause", "set"}, "no other was begun with"
+    assert all(request.values.keys() <= {"rate_hz"} for request in desk.requests)
+    schema = jsonschema.Draft202012Validator(schemas.load("response"))
+    for message in desk.posted:
+        response = json.loads(message.payload)
+        schema.validate(response)
+        assert response["ok"] is False
+    assert len(desk.posted) + len(desk.requests) == 2000
+    assert len(desk.posted) == desk.commands.refused > 1000
 
 
 def test_a_flood_is_dropped_told_once_and_ends(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:

@@ -21,6 +21,7 @@ class FakeTransport:
     opened: list[Version] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     sent: list[tuple[str, int | None]] = field(default_factory=list)
+    qos: list[int] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     listening: tuple[str, ...] = ()
     listened: int = 0
@@ -40,6 +41,7 @@ class FakeTransport:
 
     def send(self, message: Message, expiry_s: int | None) -> int:
         self.sent.append((message.payload.decode(), expiry_s))
+        self.qos.append(message.qos)
         return len(self.sent)
 
     def is_clogged(self) -> bool:
@@ -217,6 +219,48 @@ def test_a_state_is_blamed_whatever_its_value_and_larger_ones_are_not_tried_unti
     rig.outbox.put(large("info", "d", state=True), 41)
     rig.link.advance(41)
     assert sent_names(rig) == ["a", "b", "d"]
+
+
+def test_a_message_without_confirmation_that_is_hung_up_on_is_asked_to_be_confirmed_and_then_dropped() -> None:
+    rig = Rig()
+    health = Message("health", b"h" * 400, ttl_s=60)
+    rig.connect()
+    for start_s in (30, 90):  # held for long each time, as with a health message now and then
+        rig.outbox.put(health, start_s)
+        rig.link.advance(start_s)
+        rig.hear(start_s + 0.1, Closed("Connection closed"))
+        rig.connect(start_s + 30)
+    assert (rig.transport.qos, rig.link.stats.lost) == ([0, 1, 1], 0)
+    rig.hear(120.1, Closed("Connection closed"))
+    assert rig.link.stats.lost == 1
+    rig.connect(150)
+    for size in (400, 390, 201, 200):
+        rig.outbox.put(Message("health", b"h" * size, ttl_s=60), 170)
+        rig.link.advance(170)
+    assert [len(payload) for payload in rig.transport.payloads] == [400] * 3, "nothing near that size costs another"
+    rig.outbox.put(Message("health", b"h" * 199, ttl_s=60), 170)
+    rig.link.advance(170)
+    assert rig.transport.qos[3:] == [1]
+    rig.hear(170.1, Confirmed(4))
+    rig.outbox.put(Message("health", b"h" * 198, ttl_s=60), 171)
+    rig.link.advance(171)
+    assert rig.transport.qos[4:] == [0], "one as large was confirmed"
+
+
+def test_a_broker_that_goes_without_regard_to_what_was_sent_makes_nobody_wary() -> None:
+    rig = Rig()
+    rig.connect()
+    rig.outbox.put(Message("health", b"h" * 400), 20)
+    rig.link.advance(20)
+    rig.hear(30, Closed("Connection closed"))
+    rig.connect(60)
+    rig.outbox.put(Message("health", b"h" * 400), 60)
+    rig.link.advance(60)
+    rig.hear(60.1, Closed("Session taken over", taken_over=True))
+    rig.connect(90)
+    rig.outbox.put(Message("health", b"h" * 400), 90)
+    rig.link.advance(90)
+    assert rig.transport.qos == [0, 0, 0]
 
 
 def test_other_losses_blame_no_message() -> None:

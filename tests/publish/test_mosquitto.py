@@ -1,9 +1,13 @@
 """The sink against Debian's mosquitto, seen through mosquitto_sub."""
 
+import contextlib
 import dataclasses
+import json
 import logging
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -13,6 +17,7 @@ from typing import Any, Protocol
 import pytest
 from jsonschema import Draft202012Validator
 
+from edge_fer.control import Request
 from edge_fer.errors import BrokerError
 from edge_fer.publish import schemas
 from edge_fer.publish.mqtt import MqttSink, connect, try_broker
@@ -445,6 +450,70 @@ def test_a_packet_beyond_the_brokers_limit_is_dropped_and_everything_else_arrive
     assert subscriber.on("kitchen/info") == []
 
 
+@pytest.mark.slow
+def test_pictures_and_health_beyond_a_silent_brokers_limit_cost_a_few_connections_and_no_more(
+    make_mosquitto: Callable[[str], Any],
+    open_sink: Callable[..., MqttSink],
+    make_reading: Callable[..., Reading],
+    report: HealthReport,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """With MQTT 3.1.1 the broker names no limit, and what has QoS 0 is not confirmed."""
+    broker = make_mosquitto("allow_anonymous true\nmax_packet_size 450")
+    broker.start()
+    sink = open_sink(broker, protocol="3.1.1")
+    subscriber = broker.subscribe("edge-fer/#")
+    subscriber.wait_for("kitchen/availability", "online")
+    stages = dict.fromkeys(("detect", "track", "classify", "smooth", "publish"), report.stages["detect"])
+    report = dataclasses.replace(report, stages=stages)
+    ends_s = time.monotonic() + 90
+    number = 0
+    while caplog.text.count("they are dropped") < 2 and time.monotonic() < ends_s:
+        sink.publish(float(number), [make_reading(emotion="happy" if number % 2 else "sad")])
+        sink.picture(b"\xff" * (20_000 - 30 * number))  # each a little smaller
+        sink.health(report)
+        number += 1
+        time.sleep(0.25)
+    assert "bytes on edge-fer/kitchen/picture: they are dropped" in caplog.text
+    assert "bytes on edge-fer/kitchen/health: they are dropped" in caplog.text
+    wait_until(lambda: sink.link.connected and sink.link.queued == 0, timeout_s=60)
+    reconnects = sink.link.reconnects
+    assert reconnects <= 6, "hung up on three times for each of the two topics"
+    for _ in range(12):
+        sink.publish(float(number), [make_reading(emotion="happy" if number % 2 else "sad")])
+        sink.picture(b"\xff" * 15_000)
+        sink.health(report)
+        number += 1
+        time.sleep(0.25)
+    wait_until(lambda: sink.link.queued == 0)
+    assert (sink.link.reconnects, sink.link.events_lost) == (reconnects, 0)
+    subscriber.wait_for("kitchen/event", count=number)
+    assert list(dict.fromkeys(message.json["seq"] for message in subscriber.on("event"))) == list(range(1, number + 1))
+    assert subscriber.on("kitchen/picture") == subscriber.on("kitchen/health") == []
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_a_broker_that_swallows_what_is_too_large_keeps_its_connection(
+    make_mosquitto: Callable[[str], Any],
+    open_sink: Callable[..., MqttSink],
+    make_reading: Callable[..., Reading],
+    *,
+    protocol: str,
+) -> None:
+    """So does mosquitto with message_size_limit; over 3.1.1 it even says that it had the message."""
+    broker = make_mosquitto("allow_anonymous true\nmessage_size_limit 450")
+    broker.start()
+    sink = open_sink(broker, protocol=protocol)
+    subscriber = broker.subscribe("edge-fer/#")
+    subscriber.wait_for("kitchen/availability", "online")
+    for number in range(20):
+        sink.publish(float(number), [make_reading(emotion="happy" if number % 2 else "sad")])
+        sink.picture(b"\xff" * 20_000)
+        wait_until(lambda: sink.link.queued == 0)
+    subscriber.wait_for("kitchen/event", count=20)
+    assert (sink.link.reconnects, sink.link.lost, subscriber.on("kitchen/picture")) == (0, 0, [])
+
+
 def test_a_second_daemon_with_our_name_is_said(
     mosquitto: Any, open_sink: Callable[..., MqttSink], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -473,3 +542,158 @@ def test_access_rules_that_forbid_our_topics_are_said(
         f"The MQTT broker 127.0.0.1:{broker.port} does not take our messages: Not authorized; look at its access rules"
     ]
     assert sink.link.connected
+    wait_until(lambda: sink.link.events_lost == 1)  # that the face appeared: nobody was told, and health says so
+    rules.write_text("topic readwrite #\n")
+    broker.stop()
+    broker.start()
+    subscriber = broker.subscribe("edge-fer/#")
+    subscriber.wait_for("kitchen/emotion")  # what was refused once is told again on another connection
+    subscriber.wait_for("kitchen/availability", "online")
+    sink.publish(1, [])
+    assert subscriber.wait_for("kitchen/event").json["seq"] == 2
+    assert sink.link.events_lost == 1
+
+
+def test_what_others_left_on_our_topics_is_replaced_or_ignored(
+    mosquitto: Any,
+    open_sink: Callable[..., MqttSink],
+    make_reading: Callable[..., Reading],
+    info: Info,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    ours = ("availability", "camera/availability", "info", "emotion", "faces", "running")
+    foreign = ("command", "response", "event", "health", "faces/1", "x/y/z", "picture")
+    garbage = bytes(range(1, 256)) * 4
+    told = ["mosquitto_pub", "-h", mosquitto.host, "-p", str(mosquitto.port), "-r", "-s", "-t"]
+    for name in (*ours, *foreign):
+        subprocess.run([*told, f"edge-fer/kitchen/{name}"], input=garbage, check=True)
+    for topic in ("homeassistant/status", "homeassistant/device/edge-fer_kitchen/config"):
+        subprocess.run([*told, topic], input=garbage, check=True)
+    asked: list[Request] = []
+    sink = open_sink(mosquitto, home_assistant=True, ask=asked.append)
+    sink.info(info)
+    sink.camera(online=True)
+    sink.running(True)
+    sink.publish(0, [make_reading()])
+    wait_until(lambda: sink.link.connected and sink.link.queued == 0)
+    sink.check()
+    time.sleep(0.5)
+    for topic in ("emotion", "faces", "running", "info"):
+        payload = mosquitto.subscribe(f"edge-fer/kitchen/{topic}").wait_for(topic).payload
+        schema = schemas.TOPICS[topic]
+        decoded = payload if schema in schemas.PLAIN_TEXT else json.loads(payload)
+        Draft202012Validator(schemas.load(schema)).validate(decoded)
+    assert asked == []
+    assert (sink.link.reconnects, sink.link.lost) == (0, 0)
+    assert [text for text in warnings_in(caplog) if "ignored" not in text] == []
+
+
+class Cable:
+    """What lies between a client and the broker: while it is pulled, bytes vanish and nobody is told."""
+
+    def __init__(self, broker: Any) -> None:
+        self._target = broker.host, broker.port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.host, self.port = self._listener.getsockname()
+        self._pulled = threading.Event()
+        self._ends: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def pull(self) -> None:
+        self._pulled.set()
+
+    def plug_in(self) -> None:
+        """Connections of before are dead, as after a change of network."""
+        for end in self._ends:
+            end.close()
+        self._ends.clear()
+        self._pulled.clear()
+
+    def close(self) -> None:
+        self._listener.close()
+        for end in self._ends:
+            end.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            self._ends.append(near)
+            if self._pulled.is_set():
+                continue  # a kernel far away does not answer; to the client it is the same silence
+            far = socket.create_connection(self._target)
+            self._ends.append(far)
+            for source, sink in ((near, far), (far, near)):
+                threading.Thread(target=self._carry, args=(source, sink), daemon=True).start()
+
+    def _carry(self, source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                if not self._pulled.is_set():
+                    sink.sendall(data)
+
+
+@pytest.mark.slow
+def test_a_network_that_is_gone_blocks_nothing_and_loses_no_event(
+    mosquitto: Any, open_sink: Callable[..., MqttSink], make_reading: Callable[..., Reading]
+) -> None:
+    cable = Cable(mosquitto)
+    try:
+        sink = open_sink(cable, keepalive_s=5, rate_hz=1)
+        subscriber = mosquitto.subscribe("edge-fer/#")
+        subscriber.wait_for("kitchen/availability", "online")
+        durations_s = []
+
+        def go_on(numbers: range, pause_s: float) -> None:
+            for number in numbers:
+                began_s = time.monotonic()
+                sink.publish(float(number), [make_reading(emotion="happy" if number % 2 else "sad")])
+                sink.check()
+                durations_s.append(time.monotonic() - began_s)
+                time.sleep(pause_s)
+
+        go_on(range(20), 0.05)
+        cable.pull()
+        go_on(range(20, 120), 0.2)
+        assert not sink.link.connected
+        cable.plug_in()
+        subscriber.wait_for("kitchen/event", count=120, timeout_s=60)
+        go_on(range(120, 140), 0.05)
+        wait_until(lambda: sink.link.queued == 0)
+        subscriber.wait_for("kitchen/emotion")
+    finally:
+        sink.close()
+        cable.close()
+    subscriber.wait_for("kitchen/availability", "offline", timeout_s=20)
+    numbers = [message.json["seq"] for message in subscriber.on("event")]
+    assert list(dict.fromkeys(numbers)) == list(range(1, 142)), "140 changes, and that it left in the end"
+    assert sink.link.events_lost == 0
+    assert sum(duration_s > BLOCKED_S for duration_s in durations_s) <= HICCUPS
+
+
+@pytest.mark.slow
+def test_no_event_is_lost_while_another_daemon_fights_for_our_id(
+    mosquitto: Any, open_sink: Callable[..., MqttSink], make_reading: Callable[..., Reading]
+) -> None:
+    subscriber = mosquitto.subscribe("edge-fer/#")
+    ours = open_sink(mosquitto, rate_hz=1)
+    wait_until(lambda: ours.link.connected)
+    ours.publish(0.0, [make_reading(7)])
+    run = subscriber.wait_for("kitchen/event").json["run"]
+    rival = open_sink(mosquitto, rate_hz=1)
+    for number in range(2, 101):  # happy, as it appeared, is no change
+        ours.publish(float(number), [make_reading(7, emotion="happy" if number % 2 else "sad")])
+        rival.publish(float(number), [make_reading(8, emotion="happy" if number % 2 else "sad")])
+        time.sleep(0.1)
+    assert ours.link.reconnects >= 1
+    rival.close()
+
+    def numbers() -> list[int]:
+        told = [message.json for message in subscriber.on("event")]
+        return list(dict.fromkeys(event["seq"] for event in told if event["run"] == run))
+
+    wait_until(lambda: len(numbers()) == 100, timeout_s=60)
+    assert numbers() == list(range(1, 101))
+    assert ours.link.events_lost == 0
