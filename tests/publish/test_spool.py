@@ -56,6 +56,55 @@ def test_a_file_that_cannot_be_used_or_belongs_to_another_daemon_is_named(path: 
     ours.close()
 
 
+def _zeroed(content: bytes) -> bytes:
+    return bytes(len(content))
+
+
+def _scrambled(content: bytes) -> bytes:
+    return content[:4096] + bytes(byte ^ 0x5A for byte in content[4096:])
+
+
+def _cut_off(content: bytes) -> bytes:
+    return content[: len(content) * 2 // 3]
+
+
+@pytest.mark.parametrize("damage", [_zeroed, _scrambled, _cut_off])
+def test_a_damaged_file_is_set_aside_with_a_sentence_and_events_are_written_down_anew(
+    path: Path, damage: Callable[[bytes], bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    spool = Spool(path)
+    for number in range(60):
+        spool.add(1.0, "a/event", b"%d" % number * 500)
+    spool.close()
+    damaged = damage(path.read_bytes())
+    path.write_bytes(damaged)
+    again = Spool(path)
+    [record] = caplog.records
+    assert (record.levelname, record.getMessage().partition(" (")[0]) == ("ERROR", f"The spool {path} is damaged")
+    assert record.getMessage().endswith("): set aside as events.db.damaged, its events are lost to us")
+    assert path.with_name("events.db.damaged").read_bytes() == damaged
+    assert again.waiting() == []
+    again.add(2.0, "a/event", b"new")
+    again.close()
+    assert waiting(path) == [b"new"]
+
+
+def test_a_log_that_is_damaged_costs_what_stood_behind_the_damage(path: Path, tmp_path: Path) -> None:
+    spool = Spool(path)
+    for number in range(50):
+        spool.add(1.0, "a/event", b"%d" % number)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    log = bytearray(path.with_name("events.db-wal").read_bytes())
+    log[len(log) // 2] ^= 0xFF
+    (copy / "events.db").write_bytes(path.read_bytes())
+    (copy / "events.db-wal").write_bytes(log)
+    spool.close()
+    left = waiting(copy / "events.db")
+    assert 20 <= len(left) < 30
+    assert left == [b"%d" % number for number in range(len(left))]
+
+
 def test_a_disk_that_fails_stops_nothing_and_is_told_once(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     spool = Spool(path)
     spool.close()
