@@ -2,7 +2,7 @@
 # make test   runs the tests
 # make test-slow  runs those that take minutes: long outages
 # make test-backends  runs the trainer's under JAX and PyTorch, which it installs (a gigabyte)
-# make test-homeassistant  runs those with a real Home Assistant, which it installs (a gigabyte; as root on Debian; not in CI)
+# make test-homeassistant  runs those with a real Home Assistant and Node-RED, which it installs (1.5 GB; as root on Debian, with npm)
 # make lint   runs formatter, linter and type checker
 # All make their own virtual environment in .venv and need nothing but Python 3.10 or newer.
 
@@ -10,6 +10,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 HOME_ASSISTANT := build/homeassistant
+NODE_RED := build/node-red
 
 .PHONY: run test test-slow test-backends test-homeassistant lint format clean
 .DELETE_ON_ERROR:
@@ -29,8 +30,8 @@ test-backends: $(VENV)/.for-backends
 	KERAS_BACKEND=torch $(BIN)/pytest tests/train/test_resume.py tests/train/test_augment.py
 	KERAS_BACKEND=torch $(BIN)/pytest -m backends tests/train/test_torch_kernels.py
 
-test-homeassistant: $(VENV)/.for-test | $(HOME_ASSISTANT)
-	EDGE_FER_HASS_ROOT=$(HOME_ASSISTANT) $(BIN)/pytest -m homeassistant
+test-homeassistant: $(VENV)/.for-test | $(HOME_ASSISTANT) $(NODE_RED)
+	EDGE_FER_HASS_ROOT=$(HOME_ASSISTANT) EDGE_FER_NODE_RED=$(NODE_RED) $(BIN)/pytest -m homeassistant
 
 lint: $(VENV)/.for-test
 	$(BIN)/ruff format --check .
@@ -58,6 +59,11 @@ $(VENV)/.for-backends: $(VENV)/.for-test
 
 $(HOME_ASSISTANT):
 	tests/homeassistant/install $@
+
+$(NODE_RED):
+	rm -rf $@.part
+	npm install --prefix $@.part --silent --no-audit --no-fund node-red@4
+	mv $@.part $@
 
 # Debian's python3 comes without ensurepip; where pip itself is there, it can furnish the environment instead.
 $(BIN)/pip:

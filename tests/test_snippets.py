@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from edge_fer.control import Request
 from edge_fer.publish import schemas
 from edge_fer.publish.homeassistant import device
 from edge_fer.publish.mqtt import connect
-from edge_fer.publish.reports import DeviceState, Info
+from edge_fer.publish.reports import DeviceState, HealthReport, Info
 from edge_fer.records import LABELS, Reading
 
 if TYPE_CHECKING:
@@ -82,6 +83,72 @@ def test_telegraf_reads_what_the_payloads_hold() -> None:
             prescribed = properties[field["path"]]
             prescribed = schema["$defs"]["probability"] if "$ref" in prescribed else prescribed
             assert prescribed["type"] in types[field["type"]]
+
+
+def points(settings: dict[str, Any], topic: str, payload: Any) -> list[dict[str, Any]]:
+    """What Telegraf makes of a message: measurement, tags and fields, as its MQTT consumer and json_v2 describe them.
+
+    A value that is null makes no field; one that is absent is an error unless it is optional.
+    """
+    made = []
+    for consumer in settings["inputs"]["mqtt_consumer"]:
+        [wanted], [naming], [parser] = consumer["topics"], consumer["topic_parsing"], consumer["json_v2"]
+        assert naming["topic"] == wanted
+        if not re.fullmatch(wanted.replace("+", "[^/]+"), topic):
+            continue
+        levels = topic.split("/")
+        named = {
+            word: level
+            for pattern in (naming["measurement"], naming["tags"])
+            for word, level in zip(pattern.split("/"), levels, strict=True)
+            if word != "_"
+        }
+        fields = {}
+        for field in parser["field"]:
+            if field["path"] not in payload:
+                assert field.get("optional"), field
+                continue
+            value = payload[field["path"]]
+            if value is not None:
+                fields[field["path"]] = {"string": str, "float": float, "int": int}[field["type"]](value)
+        assert parser["timestamp_format"] == "2006-01-02T15:04:05Z07:00", "Go's RFC 3339, which allows fractions"
+        moment = datetime.fromisoformat(payload[parser["timestamp_path"]])
+        assert moment.utcoffset() == timedelta(0)
+        made.append({"measurement": named.pop("measurement"), "tags": named, "fields": fields})
+    return made
+
+
+@pytest.mark.real
+def test_telegraf_gets_points_from_what_a_device_says(mosquitto: "Mosquitto") -> None:
+    tomllib = pytest.importorskip("tomllib", reason="Python 3.10 has no reader of TOML")
+    settings = tomllib.loads((ROOT / "configs" / "integrations" / "telegraf.conf").read_text())
+    heard = mosquitto.subscribe("edge-fer/#")
+    sink = connect(device="kitchen", host=mosquitto.host, port=mosquitto.port)
+    try:
+        heard.wait_for("kitchen/availability", "online")
+        sink.publish(0.0, [HAPPY])
+        heard.wait_for("kitchen/emotion")
+        sink.publish(1.0, [])
+        sink.health(HealthReport(fps=14.94, stages={}, dropped_frames=0, camera_reconnects=0, rss_mb=91.4))
+        heard.wait_for("kitchen/health")
+        heard.wait_for("kitchen/emotion", count=2)
+    finally:
+        sink.close()
+    told = [
+        point
+        for message in heard.messages
+        if message.payload.startswith("{")
+        for point in points(settings, message.topic, message.json)
+    ]
+    tags = {"device": "kitchen"}
+    assert sorted(told, key=str) == sorted(
+        [
+            {"measurement": "emotion", "tags": tags, "fields": {"emotion": "happy", "confidence": 0.7}},
+            {"measurement": "emotion", "tags": tags, "fields": {}},
+            {"measurement": "health", "tags": tags, "fields": {"fps": 14.94, "rss_mb": 91.4, "events_lost": 0}},
+        ],
+        key=str,
+    )
 
 
 @pytest.mark.real

@@ -182,7 +182,9 @@ class MqttSink:
         if self._closed:
             return
         self._say_goodbye()
-        for topic in sorted(self._retained):  # in order, and so after the goodbye
+        # Not as states, but in order, and so after the goodbye. What announces the device goes first: Home Assistant
+        # would read an empty emotion.
+        for topic in sorted(self._retained, key=lambda topic: (topic.startswith(f"{self._base}/"), topic)):
             self._connection.post(Message(topic, b"", qos=1, retain=True, latest=False))
         self._connection.close()
 

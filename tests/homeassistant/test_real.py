@@ -16,12 +16,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edge_fer.control import Request
 from edge_fer.publish.mqtt import MqttSink, connect
+from edge_fer.publish.picture import encode_picture
 from edge_fer.publish.reports import HealthReport, Info
-from edge_fer.records import LABELS, Reading
+from edge_fer.records import LABELS, Frame, Reading
 
 pytestmark = [pytest.mark.real, pytest.mark.homeassistant]
 
@@ -57,7 +59,7 @@ class HomeAssistant:
             "api:\nconfig:\nonboarding:\nlogger:\n  default: warning\n"
         )
         enter = Path(__file__).with_name("enter")
-        command = [str(enter), str(root), "/ha/bin/hass", "--skip-pip-packages", "none"]
+        command = [str(enter), str(root), "/ha/bin/hass", "--skip-pip"]
         with (self._folder / "out.log").open("w") as output:
             self._process = subprocess.Popen([*command, "-c", f"/{folder}"], stdout=output, stderr=output)
         try:
@@ -98,9 +100,16 @@ class HomeAssistant:
     def turn_off(self, entity: str) -> None:
         self._call("/api/services/switch/turn_off", {"entity_id": entity})
 
+    def picture(self, entity: str) -> tuple[str, bytes]:
+        """Content type and content of an image entity."""
+        token = next(state for state in self._call("/api/states") if state["entity_id"] == entity)["attributes"]
+        address = f"http://127.0.0.1:{self._port}/api/image_proxy/{entity}?token={token['access_token']}"
+        with urllib.request.urlopen(address, timeout=20) as answer:
+            return answer.headers["Content-Type"], answer.read()
+
     def close(self) -> None:
         self._process.terminate()
-        self._process.wait(30)
+        self._process.wait(120)  # it takes its time on a busy machine
 
     def _set_up(self, broker_port: int) -> None:
         deadline_s = time.monotonic() + 240
@@ -147,8 +156,11 @@ def home(mosquitto: Any) -> Iterator[HomeAssistant]:
 def open_device(mosquitto: Any) -> Iterator[Callable[..., MqttSink]]:
     with ExitStack() as stack:
 
-        def make(name: str, ask: Callable[[Request], None] = lambda _asked: None) -> MqttSink:
-            sink = connect(device=name, host=mosquitto.host, port=mosquitto.port, home_assistant=True, ask=ask)
+        def make(
+            name: str, ask: Callable[[Request], None] = lambda _asked: None, *, pictures: bool = False
+        ) -> MqttSink:
+            address = {"host": mosquitto.host, "port": mosquitto.port}
+            sink = connect(device=name, **address, home_assistant=True, pictures=pictures, ask=ask)
             stack.callback(sink.close)
             sink.info(INFO)
             sink.camera(online=True)
@@ -199,3 +211,30 @@ def test_two_devices_appear_change_become_unavailable_and_vanish(
     assert [line for line in home.log.splitlines() if "mqtt" in line and ("ERROR" in line or "WARNING" in line)] == []
     kitchen.retire()
     home.expect(kitchen__emotion=None, kitchen__running=None, kitchen__faces=None, hall__emotion="unavailable")
+    assert [line for line in home.log.splitlines() if "ERROR" in line] == [], (
+        "an empty state was read after the goodbye"
+    )
+
+
+def test_the_last_picture_is_shown_if_pictures_are_on_and_goes_when_they_are_turned_off(
+    home: HomeAssistant, open_device: Callable[..., MqttSink]
+) -> None:
+    kitchen = open_device("kitchen", pictures=True)
+    hall = open_device("hall")
+    kitchen.publish(0.0, [reading("happy")])
+    hall.publish(0.0, [reading("happy")])
+    home.expect(kitchen__emotion="happy", hall__emotion="happy", kitchen__picture="unknown", hall__picture=None)
+    jpeg = encode_picture(Frame(np.full((48, 64), 90, np.uint8), 0.0, 0), [reading("happy")])
+    kitchen.picture(jpeg)
+    deadline_s = time.monotonic() + 10
+    while home.states()["kitchen Picture"] == "unknown" and time.monotonic() < deadline_s:
+        time.sleep(0.05)
+    assert home.picture("image.kitchen_picture") == ("image/jpeg", jpeg)
+
+    kitchen.camera(online=False)
+    home.expect(kitchen__picture="unavailable", kitchen__running="on")
+    kitchen.close()
+    again = open_device("kitchen", pictures=False)
+    again.publish(0.0, [reading("sad")])
+    home.expect(kitchen__emotion="sad", kitchen__picture=None)
+    assert [line for line in home.log.splitlines() if "mqtt" in line and "ERROR" in line] == []

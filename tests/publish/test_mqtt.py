@@ -136,6 +136,7 @@ def test_a_device_that_retires_leaves_nothing_behind(
     said = post.take()
     cleared = [message.topic for message in said if message.payload == b""]
     assert set(cleared) == kept
+    assert cleared[0] == "homeassistant/device/edge-fer_kitchen/config", "before Home Assistant reads an empty state"
     assert all(message.retain and not message.latest for message in said if message.payload == b"")
     assert said[2] == Message("edge-fer/kitchen/availability", b"offline", qos=1, retain=True)
     assert post.closed
