@@ -84,8 +84,10 @@ class DetectorConfig(Section):
     """Path of the detector's file, if not the installed one."""
     min_score: Share = 0.75
     """Faces that YuNet is less sure of are left out; Haar gives no score."""
-    search_px: Annotated[int, Field(ge=80, le=1920)] = 480
-    """Larger frames are searched at this length of their longer side: less costs less, but misses small faces."""
+    min_face: Annotated[float, Field(ge=0.0125, le=0.3)] = 0.05
+    """Smallest face to find, its width as a share of the picture's longer side; half of it costs fourfold."""
+    search_px: Annotated[int, Field(ge=80, le=1920)] | None = None
+    """Larger frames are searched at this length of their longer side; null takes what min_face needs."""
 
 
 class TrackingConfig(Section):

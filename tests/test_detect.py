@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -7,11 +8,12 @@ import pytest
 from edge_fer.config import DetectorConfig
 from edge_fer.detect import open_detector
 from edge_fer.detect.haar import Haar
-from edge_fer.detect.scaling import shrink
+from edge_fer.detect.scaling import Cutter, Shrinker, search_length_px
 from edge_fer.detect.yunet import YuNet
 from edge_fer.errors import DetectorError
+from edge_fer.follow import region_around
 from edge_fer.model_files import YUNET
-from edge_fer.records import Frame, GrayImage
+from edge_fer.records import Box, Frame, GrayImage
 
 
 def photo(data: Path, name: str) -> GrayImage:
@@ -20,15 +22,46 @@ def photo(data: Path, name: str) -> GrayImage:
     return np.asarray(image, np.uint8)
 
 
-def test_shrink_keeps_the_aspect_and_leaves_small_frames_alone() -> None:
-    small, factor = shrink(np.full((480, 640), 7, np.uint8), 320)
-    assert (small.shape, factor, small.min(), small.max()) == ((240, 320), 2.0, 7, 7)
+def test_a_frame_is_shrunk_keeping_its_aspect_and_a_small_one_left_alone() -> None:
+    shrinker = Shrinker(320)
+    for height, width, shape in ((480, 640, (240, 320)), (640, 480, (320, 240)), (400, 500, (256, 320))):
+        small, factor = shrinker.shrink(np.full((height, width), 7, np.uint8))
+        assert (small.shape, factor, small.min(), small.max()) == (shape, max(height, width) / 320, 7, 7)
     frame = np.zeros((100, 320), np.uint8)
-    small, factor = shrink(np.zeros((640, 480), np.uint8), 320)
-    assert (small.shape, factor) == ((320, 240), 2.0)
-    same, factor = shrink(frame, 320)
+    same, factor = shrinker.shrink(frame)
     assert same is frame
     assert factor == 1.0
+
+
+def test_pictures_of_one_size_are_shrunk_into_the_same_memory() -> None:
+    shrinker, cutter = Shrinker(240), Cutter(32)
+    first, second = (shrinker.shrink(np.full((480, 640), gray, np.uint8))[0] for gray in (1, 2))
+    assert np.shares_memory(first, second)
+    first, second = (cutter.cut(np.full((480, 640), gray, np.uint8), Box(0, 0, 64, 64))[0] for gray in (1, 2))
+    assert np.shares_memory(first, second)
+    assert second.max() == 2
+
+
+def test_fine_stripes_are_averaged_rather_than_turned_into_coarse_ones() -> None:
+    stripes = np.zeros((480, 1280), np.uint8)
+    stripes[:, ::2] = 200
+    small, _ = Shrinker(480).shrink(stripes)
+    assert (small.min(), small.max()) == (100, 100)
+
+
+def test_the_search_is_as_large_as_the_smallest_face_demands() -> None:
+    assert [search_length_px(min_face) for min_face in (0.05, 0.075, 0.1)] == [480, 320, 240]
+
+
+def test_a_square_is_cut_out_and_what_lies_beyond_the_border_is_its_nearest_pixel() -> None:
+    pixels = np.add.outer(np.arange(40), np.arange(40)).astype(np.uint8)
+    for square in (Box(10, 4, 16, 16), Box(-8, -4, 16, 16), Box(30, 36, 16, 16), Box(-90, 10, 16, 16)):
+        part, (left, top), factor = Cutter(16).cut(pixels, square)
+        rows, columns = (np.clip(np.arange(start, start + 16), 0, 39) for start in (top, left))
+        assert (left, top, factor) == (square.x, square.y, 1.0)
+        assert part.tolist() == pixels[np.ix_(rows, columns)].tolist()
+    part, corner, factor = Cutter(8).cut(pixels, Box(3.6, 4.2, 16.4, 16.4))
+    assert (part.shape, corner, factor) == ((8, 8), (4, 4), 2.0)
 
 
 @pytest.mark.data
@@ -63,6 +96,20 @@ def test_yunet_takes_frames_of_changing_size(data: Path) -> None:
     half = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA).astype(np.uint8)
     [large], [small] = yunet.detect(Frame(image, 0.0, 0)), yunet.detect(Frame(half, 0.0, 1))
     assert small.box.w * 2 == pytest.approx(large.box.w, rel=0.03)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("kind", ["yunet", "haar"])
+def test_a_known_face_is_found_again_in_a_square_around_it(data: Path, kind: Literal["yunet", "haar"]) -> None:
+    model = str(data / "models" / YUNET.file_name) if kind == "yunet" else None
+    detector = open_detector(DetectorConfig(kind=kind, model=model))
+    frame = Frame(photo(data, "neutral.jpeg"), 0.0, 0)
+    whole = detector.detect(frame)[0]
+    [again] = detector.detect_in(frame, region_around(whole.box))
+    assert again.box.iou(whole.box) > 0.8
+    for point, expected in zip(again.landmarks, whole.landmarks, strict=True):
+        assert point == pytest.approx(expected, abs=0.06 * whole.box.w)
+    assert detector.detect_in(frame, Box(-500, -500, 100, 100)) == []
 
 
 @pytest.mark.data

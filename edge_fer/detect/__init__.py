@@ -6,7 +6,7 @@ from typing import Protocol
 from edge_fer.config import DetectorConfig
 from edge_fer.errors import DetectorError
 from edge_fer.model_files import YUNET, installed_path
-from edge_fer.records import Face, Frame
+from edge_fer.records import Box, Face, Frame
 
 
 class Detector(Protocol):
@@ -14,12 +14,25 @@ class Detector(Protocol):
 
     Attributes:
         name: `yunet` or `haar`; the model's card holds a crop margin under this name.
+        min_score: from which on it is sure to see a face.
     """
 
     name: str
+    min_score: float
 
     def detect(self, frame: Frame) -> list[Face]:
-        """All faces in a frame, in pixels of the frame, the surest first."""
+        """All faces in a frame of which it is sure, in pixels of the frame, the surest first."""
+        ...
+
+    def detect_in(self, frame: Frame, region: Box) -> list[Face]:
+        """The faces in a square of a frame, in pixels of the frame, the surest first.
+
+        One is known to have been there a moment ago, so faces count of which the detector is less sure.
+
+        Args:
+            frame: where to look.
+            region: the square, which may reach beyond the border; in its middle a face of half its side is expected.
+        """
         ...
 
 
@@ -43,11 +56,14 @@ def open_detector(settings: DetectorConfig, *, threads: int = 1) -> Detector:
         )
     import cv2  # noqa: PLC0415 - slow to import
 
+    from edge_fer.detect.scaling import search_length_px  # noqa: PLC0415
+
     cv2.setNumThreads(threads)
+    search_px = settings.search_px or search_length_px(settings.min_face)
     if kind == "haar":
         from edge_fer.detect.haar import Haar  # noqa: PLC0415
 
-        return Haar(model=Path(settings.model) if settings.model else None, search_px=settings.search_px)
+        return Haar(model=Path(settings.model) if settings.model else None, search_px=search_px)
     from edge_fer.detect.yunet import YuNet  # noqa: PLC0415
 
-    return YuNet(model=yunet_file, min_score=settings.min_score, search_px=settings.search_px)
+    return YuNet(model=yunet_file, min_score=settings.min_score, search_px=search_px)
