@@ -242,7 +242,7 @@ def _photographer(config: Config, sink: MqttSink | None) -> Photographer | None:
 
 
 def _pipeline_part(config: Config) -> tuple[object, ...]:
-    return config.detector, config.tracking, config.model, config.threads, config.smoothing
+    return config.detector, config.pace, config.tracking, config.model, config.threads, config.smoothing
 
 
 def _connection_part(config: Config) -> tuple[object, ...]:

@@ -90,6 +90,19 @@ class DetectorConfig(Section):
     """Larger frames are searched at this length of their longer side; null takes what min_face needs."""
 
 
+class PaceConfig(Section):
+    """How often is looked, so that a small board keeps up and an idle one rests."""
+
+    target_fps: RateHz = 15.0
+    """Frames per second to keep up with many faces: what does not fit into a frame's time waits for the next."""
+    search_hz: RateHz = 3.0
+    """The whole picture is searched for newcomers so often while faces are followed, or something keeps moving."""
+    follow_hz: RateHz = 10.0
+    """Each face is found again near its last place and judged so often; in between it moves on as it did."""
+    idle_hz: RateHz = 0.5
+    """The whole picture is searched so often while nobody is there and nothing moves; what moves wakes it."""
+
+
 class TrackingConfig(Section):
     """How a face is followed from frame to frame."""
 
@@ -98,7 +111,7 @@ class TrackingConfig(Section):
     sure_score: Share = 0.9
     """A face that the detector is so sure of counts at once."""
     min_hits: Annotated[int, Field(ge=1, le=100)] = 3
-    """A face that is not sure counts once it was found in so many frames in a row: a hand taken for one never is."""
+    """A face that is not sure counts once it was found in so many looks in a row: a hand taken for one never is."""
     memory_s: Seconds = 0.7
     """A face that is missed keeps its track for so many seconds."""
 
@@ -258,6 +271,7 @@ class Config(Section):
     """Name of this device in topics: letters, digits, _ and -; null takes the host's name."""
     camera: CameraConfig = CameraConfig()
     detector: DetectorConfig = DetectorConfig()
+    pace: PaceConfig = PaceConfig()
     tracking: TrackingConfig = TrackingConfig()
     model: Annotated[str, StringConstraints(min_length=1)] = "emotion"
     """A shipped model's name, or the path of a .tflite with its card (.json) beside it."""

@@ -11,11 +11,14 @@ from edge_fer.camera.address import IMAGE_SUFFIXES
 from edge_fer.camera.images import Images
 from edge_fer.camera.source import EndOfStream, Picture, Source
 from edge_fer.camera.video import VideoFile
-from edge_fer.config import Config, SmoothingConfig, TrackingConfig
+from edge_fer.config import Config, PaceConfig, SmoothingConfig, TrackingConfig
 from edge_fer.errors import DataError
 from edge_fer.pipeline import Pipeline, open_pipeline
 from edge_fer.publish import payloads
 from edge_fer.records import Frame, Reading
+
+THOROUGH: Final = PaceConfig(target_fps=0.001, search_hz=1000, follow_hz=1000, idle_hz=1000)
+"""Nothing has to keep up here: every frame is searched, and every face in it judged."""
 
 STILL: Final = {
     "tracking": TrackingConfig(min_hits=1),
@@ -38,7 +41,7 @@ def predict(paths: Sequence[Path], config: Config) -> Iterator[Prediction]:
 
     Args:
         paths: images and videos; of a folder, every image and video directly in it.
-        config: model, detector, tracking and smoothing; its camera is not used.
+        config: model, detector, tracking and smoothing; its camera and pace are not used.
 
     Raises:
         DataError: a path does not exist or holds nothing to look at.
@@ -47,6 +50,7 @@ def predict(paths: Sequence[Path], config: Config) -> Iterator[Prediction]:
     """
     files = [file for path in paths for file in _files(path)]
     ids = itertools.count(1)
+    config = config.model_copy(update={"pace": THOROUGH})
     films = open_pipeline(config, ids)
     stills = open_pipeline(config.model_copy(update=STILL), ids)
     for file in files:

@@ -16,7 +16,16 @@ from typing import Any
 
 import pytest
 
-DATA = Path(__file__).parents[2] / "shared" / "data"
+from edge_fer.camera.opencv import quieten
+
+ROOT = Path(__file__).parents[1]
+DATA = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quiet_ffmpeg() -> None:
+    """FFmpeg reads its level once, at the first film of the process, which may be one that a test writes."""
+    quieten()
 
 
 @pytest.fixture(scope="session")

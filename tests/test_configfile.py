@@ -58,7 +58,7 @@ def test_five_errors_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
         "6: mqtt.port: 99999 is not right; give a whole number from 1 up to 65535",
         "7: smoothing: leave_confidence 0.35 is above enter_confidence 0.2; give one that is at most 0.2",
         "9: colour: there is no such key; known here: "
-        "device, camera, detector, tracking, model, threads, smoothing, mqtt, web, log",
+        "device, camera, detector, pace, tracking, model, threads, smoothing, mqtt, web, log",
     ]
 
 

@@ -108,3 +108,13 @@ def test_the_box_comes_in_fractions_cut_off_at_the_border() -> None:
     track = Track(2, Box(-20, 80, 60, 40), 0.0)
     [reading] = smooth.update(0.0, [track], [Emotion(2, HAPPY)], (100, 200))
     assert reading.box == pytest.approx((0.0, 0.8, 0.2, 0.2))
+
+
+def test_a_face_judged_now_and_then_is_averaged_over_the_same_seconds() -> None:
+    """Between two judgements the later one is taken to have held, so that their rhythm does not matter."""
+    for judged_s in ((2.0,), (0.1, 1.9, 2.0), (0.03, 0.5, 0.6, 1.2, 2.0)):
+        smooth = smoother(time_constant_s=2.0)
+        update(smooth, 0.0, HAPPY)
+        for frame in range(1, 201):
+            reading = update(smooth, frame / 100, SAD if frame / 100 in judged_s else None)
+        assert reading.scores["sad"] == pytest.approx(0.8 - 0.7 * math.exp(-1))
