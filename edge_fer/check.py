@@ -115,9 +115,17 @@ def _look(name: str, look: Callable[[], str]) -> Finding:
 
 
 def _machine() -> str:
-    temperature = board.temperature_c()
-    warm = "" if temperature is None else f", {temperature:.0f} °C"
-    return f"{board.model_name()}, {platform.system()} {platform.release()}{warm}"
+    return f"{board.model_name()}, {platform.system()} {platform.release()}{describe_strain(board.strain())}"
+
+
+def describe_strain(seen: board.Strain) -> str:
+    """Temperature, throttling and supply, as far as they are known, to follow a board's name."""
+    text = "" if seen.temperature_c is None else f", {seen.temperature_c:.0f} °C"
+    if seen.throttled is not None:
+        text += ", slowed down" if seen.throttled else ", at full speed"
+    if seen.under_voltage is not None:
+        text += ", power supply too weak" if seen.under_voltage else ", power supply sufficient"
+    return text
 
 
 def _versions() -> str:

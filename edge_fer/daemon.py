@@ -11,6 +11,7 @@ from edge_fer.assembly import Assembly, Output
 from edge_fer.camera import EndOfStream
 from edge_fer.config import Config
 from edge_fer.control import Control, Request, Wish
+from edge_fer.cooling import Cooling
 from edge_fer.errors import EdgeFerError
 from edge_fer.publish.reports import DeviceState
 from edge_fer.records import Frame, Reading
@@ -29,6 +30,7 @@ class Daemon:
         assembly: the parts, ready to run; closed by `run`.
         control: what is asked of it meanwhile.
         load: reads the configuration anew, when a reload is asked for.
+        cooling: looks after the board.
         clock: monotonic seconds.
     """
 
@@ -38,12 +40,14 @@ class Daemon:
         *,
         control: Control,
         load: Callable[[], Config],
+        cooling: Cooling | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._parts = assembly
         self._control = control
         self._load = load
         self._clock = clock
+        self._cooling = cooling or Cooling()
         self._camera_online: bool | None = None
         self._faces = 0
         self._vitals = Vitals(assembly, clock())
@@ -94,7 +98,9 @@ class Daemon:
             parts.pipeline.watch.lap("publish")
             self._faces = len(readings)
         parts.sinks.check()
-        self._vitals.turn(self._clock(), frame, readings, paused=self._control.paused)
+        now_s = self._clock()
+        self._vitals.turn(now_s, frame, readings, paused=self._control.paused)
+        self._cooling.turn(now_s, parts.pipeline)
 
     def _announce(self) -> None:
         self._parts.announce()

@@ -1,7 +1,7 @@
 """How the daemon does: frame rate, latency, memory; for the health topic and the live page."""
 
 from edge_fer.assembly import Assembly
-from edge_fer.board import resident_mb, temperature_c
+from edge_fer.board import resident_mb, strain, temperature_c
 from edge_fer.publish.policy import Every
 from edge_fer.publish.reports import HealthReport
 from edge_fer.records import Frame, Reading
@@ -52,14 +52,16 @@ class Vitals:
             page.update(frame, readings, self._status)
 
     def _health(self, now_s: float) -> HealthReport:
-        camera = self._assembly.capture.state
+        camera, seen = self._assembly.capture.state, strain()
         return HealthReport(
             fps=self._health_rate.take(now_s),
             stages=self._assembly.pipeline.watch.percentiles(),
             dropped_frames=camera.dropped,
             camera_reconnects=camera.reconnects,
             rss_mb=resident_mb(),
-            temperature_c=temperature_c(),
+            temperature_c=seen.temperature_c,
+            throttled=seen.throttled,
+            under_voltage=seen.under_voltage,
         )
 
     def _make_status(self, now_s: float, *, paused: bool) -> Status:

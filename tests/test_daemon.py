@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from edge_fer.assembly import Assembly
+from edge_fer.board import Strain
 from edge_fer.camera import CameraState, Capture, EndOfStream, UnusableSourceError
 from edge_fer.config import CameraConfig, Config
 from edge_fer.control import Control, Request, Wish
+from edge_fer.cooling import Cooling
 from edge_fer.daemon import Daemon
 from edge_fer.errors import ConfigError
 from edge_fer.publish.reports import DeviceState, HealthReport, Info
@@ -115,7 +117,14 @@ class Stage:
         self.assembly = Assembly(
             settings or config(), control=self.control, output=lambda _config: self.sink, open_capture=open_capture
         )
-        self.daemon = Daemon(self.assembly, control=self.control, load=self.load, clock=self.clock)
+        self.board = Strain(55.0, 80.0, throttled=False, under_voltage=False)
+        self.daemon = Daemon(
+            self.assembly,
+            control=self.control,
+            load=self.load,
+            cooling=Cooling(lambda: self.board),
+            clock=self.clock,
+        )
 
     def ask(self, wish: Wish) -> Callable[[], None]:
         """An act for a script."""
@@ -362,3 +371,18 @@ def test_what_is_announced_holds_no_password() -> None:
     again = Assembly(config(camera=other), control=Control(), output=lambda _config: sink)
     again.announce()
     assert sink.heard[-1].config_digest == sink.heard[0].config_digest
+
+
+def test_a_board_that_is_slowed_down_is_spared(caplog: pytest.LogCaptureFixture) -> None:
+    capture = FakeCapture()
+    stage = Stage(capture)
+
+    def heat_up() -> None:
+        stage.clock.now_s = 5.0
+        stage.board = Strain(82.0, 80.0, throttled=True, under_voltage=False)
+
+    capture.script = [0.0, heat_up, 5.0]
+    stage.run()
+    assert caplog.messages == [
+        "The board is slowed down by heat (82 °C): faces are looked for less often until it is well"
+    ]

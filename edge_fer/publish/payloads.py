@@ -155,6 +155,7 @@ def health(report: HealthReport, link: LinkStats, commands_refused: int, wall_s:
         "rss_mb": round(report.rss_mb, 1),
         "temperature_c": None if report.temperature_c is None else round(report.temperature_c, 1),
         "throttled": report.throttled,
+        "under_voltage": report.under_voltage,
     }
 
 

@@ -43,6 +43,7 @@ class HealthReport:
         rss_mb: resident memory in MB (1e6 bytes).
         temperature_c: of the processor, None where it cannot be read.
         throttled: whether the board is slowed down by heat or low voltage, None where it cannot be read.
+        under_voltage: whether its power supply is too weak, None where it cannot be read.
     """
 
     fps: float
@@ -52,6 +53,7 @@ class HealthReport:
     rss_mb: float
     temperature_c: float | None = None
     throttled: bool | None = None
+    under_voltage: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,7 @@ def test_health_joins_the_daemons_figures_and_the_links(report: HealthReport) ->
         "rss_mb": 91.4,
         "temperature_c": 54.2,
         "throttled": None,
+        "under_voltage": None,
     }
 
 
