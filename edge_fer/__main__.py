@@ -83,11 +83,12 @@ def make_parser() -> argparse.ArgumentParser:
     simulate.add_argument("--devices", type=_count, default=10, metavar="N", help="how many (%(default)s)")
     simulate.add_argument("--faces", type=_count, default=1, metavar="M", help="in view of each (%(default)s)")
     simulate.add_argument("--seconds", type=float, default=float("inf"), help="how long (until Ctrl-C)")
-    config = command("config", "print the effective configuration or its schema")
+    config = command("config", "print the effective configuration, its schema or what is wrong with it")
     _add_config(config)
     what = config.add_mutually_exclusive_group(required=True)
     what.add_argument("--print", action="store_true", help="the effective configuration as YAML, secrets masked")
     what.add_argument("--schema", action="store_true", help="the JSON Schema, for editors")
+    what.add_argument("--check", action="store_true", help="nothing, if it is right; else every problem, exit code 2")
     predict = command("predict", "judge the faces in images and videos")
     predict.add_argument("paths", nargs="+", type=Path, metavar="IMAGE|VIDEO|FOLDER")
     _add_config(predict)
@@ -196,10 +197,12 @@ def _simulate(args: argparse.Namespace) -> int:
 
 def _config(args: argparse.Namespace) -> int:
     from edge_fer.config import Config
-    from edge_fer.configfile import as_yaml
+    from edge_fer.configfile import as_yaml, check_config
 
     if args.schema:
         print(json.dumps(Config.model_json_schema(), indent=2))
+    elif args.check:
+        check_config(args.config)
     else:
         print(as_yaml(_load(args)), end="")
     return 0

@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from edge_fer.config_versions import CURRENT
 from edge_fer.password import PASSWORD_HASH, TOKEN_HASH
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
@@ -267,6 +268,8 @@ class LogConfig(Section):
 class Config(Section):
     """Everything that `edge-fer run` is told."""
 
+    version: Annotated[int, Field(ge=CURRENT, le=CURRENT)] = CURRENT
+    """Form of this file; an older one is understood."""
     device: TopicLevel | None = None
     """Name of this device in topics: letters, digits, _ and -; null takes the host's name."""
     camera: CameraConfig = CameraConfig()

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from edge_fer.camera.address import redact
 from edge_fer.config import Config
 from edge_fer.config_problems import KeyPath, by_line, sentence
+from edge_fer.config_versions import CURRENT, MIGRATIONS, Migration, migrate, version_of
 from edge_fer.errors import ConfigError
 
 SECRETS: Final[Mapping[str, KeyPath]] = {
@@ -23,6 +24,10 @@ SECRETS: Final[Mapping[str, KeyPath]] = {
     "web_token_hash": ("web", "token_hash"),
 }
 """Credential NAME (systemd's `LoadCredential=NAME:…`) or variable EDGE_FER_NAME (upper case) sets this key."""
+
+
+NO_PASSWORD: Final = f"scrypt:{'A' * 22}==:{'A' * 43}="
+"""The form of a password's hash, of which nobody knows a password."""
 
 
 def load_config(path: Path | None, environ: Mapping[str, str] = os.environ) -> Config:
@@ -51,6 +56,22 @@ def load_config(path: Path | None, environ: Mapping[str, str] = os.environ) -> C
         raise ConfigError(*sorted(problems, key=by_line)) from None
 
 
+def check_config(path: Path | None, environ: Mapping[str, str] = os.environ) -> None:
+    """Look whether `load_config` would take a file.
+
+    The commands of systemd's `ExecReload` are told of a service's credentials but not let in (systemd 252); those
+    are then taken for granted.
+
+    Raises:
+        ConfigError: as `load_config`.
+    """
+    folder = environ.get("CREDENTIALS_DIRECTORY")
+    if folder is not None and not os.access(folder, os.R_OK | os.X_OK):
+        seen = {name: value for name, value in environ.items() if name != "CREDENTIALS_DIRECTORY"}
+        environ = {"EDGE_FER_WEB_PASSWORD_HASH": NO_PASSWORD, **seen}
+    load_config(path, environ)
+
+
 def masked(config: Config) -> dict[str, Any]:
     """The effective configuration as plain values, with every password, also one in the camera's URL, hidden."""
     values: dict[str, Any] = config.model_dump(mode="json")
@@ -66,17 +87,32 @@ def as_yaml(config: Config) -> str:
     return yaml.safe_dump(masked(config), sort_keys=False, allow_unicode=True)
 
 
-def _read_yaml(path: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
-    """The file as a tree of plain values, and the line of every key."""
+def migrated_text(path: Path, migrations: Mapping[int, Migration] = MIGRATIONS, current: int = CURRENT) -> str:
+    """What a configuration's file holds, in the form of today.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
     try:
         text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such file; configs/edge-fer.yaml is one to begin with") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8 text") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    return migrate(text, migrations, current)
+
+
+def _read_yaml(path: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
+    """The file as a tree of plain values, and the line of every key."""
+    text = migrated_text(path)
+    if version_of(text) > CURRENT:
+        raise ConfigError(
+            f"{path}: version {version_of(text)} is for a newer edge-fer; this one knows {CURRENT}: upgrade it"
+        )
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else f"{path}"
@@ -119,10 +155,15 @@ def _secrets(environ: Mapping[str, str]) -> dict[KeyPath, str]:
         variable = f"EDGE_FER_{name.upper()}"
         if variable in environ:
             found[key] = environ[variable]
-        file = Path(folder, name) if folder else None
-        if file is not None and file.is_file():
-            try:
-                found[key] = file.read_text(encoding="utf-8").rstrip("\n")
-            except (OSError, UnicodeDecodeError) as error:
-                raise ConfigError(f"{file}: the credential cannot be read: {error}") from None
+        if not folder:
+            continue
+        file = Path(folder, name)
+        try:
+            found[key] = file.read_text(encoding="utf-8").rstrip("\n")
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise ConfigError(f"{file}: the credential cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{file}: byte {error.start} of the credential is not UTF-8") from None
     return found

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from edge_fer.config import Config
-from edge_fer.configfile import load_config
+from edge_fer.configfile import check_config, load_config
 from edge_fer.errors import ConfigError
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -58,7 +58,7 @@ def test_five_errors_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
         "6: mqtt.port: 99999 is not right; give a whole number from 1 up to 65535",
         "7: smoothing: leave_confidence 0.35 is above enter_confidence 0.2; give one that is at most 0.2",
         "9: colour: there is no such key; known here: "
-        "device, camera, detector, pace, tracking, model, threads, smoothing, mqtt, web, log",
+        "version, device, camera, detector, pace, tracking, model, threads, smoothing, mqtt, web, log",
     ]
 
 
@@ -131,3 +131,32 @@ def test_a_wrong_password_value_is_never_shown(tmp_path: Path) -> None:
     path = write(tmp_path, "mqtt: {password: 12345}\n")
     assert problems(path) == ["1: mqtt.password: *** is not right; give text or null"]
     assert "s3cret" not in repr(load_config(None, {"EDGE_FER_MQTT_PASSWORD": "s3cret"}))
+
+
+OPEN_PAGE = "web: {enabled: true, host: 0.0.0.0}\n"
+
+
+def test_a_check_takes_credentials_for_granted_that_it_is_not_let_at(tmp_path: Path) -> None:
+    path, closed = write(tmp_path, OPEN_PAGE), {"CREDENTIALS_DIRECTORY": "/there/is/no/such/folder"}
+    check_config(path, closed)
+    for environ in ({}, {"CREDENTIALS_DIRECTORY": str(tmp_path)}):
+        with pytest.raises(ConfigError, match="without a password"):
+            check_config(path, environ)
+    path = write(tmp_path, "web: {port: -1}\n")
+    with pytest.raises(ConfigError, match=r"web\.port: -1 is not right"):
+        check_config(path, closed)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [(b"k\xfcche", "byte 1 of the credential is not UTF-8"), (None, "the credential cannot be read: Is a directory")],
+)
+def test_a_credential_that_cannot_be_read(tmp_path: Path, content: bytes | None, problem: str) -> None:
+    credential = tmp_path / "mqtt_password"
+    if content is None:
+        credential.mkdir()
+    else:
+        credential.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        load_config(None, {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert caught.value.problems == (f"{credential}: {problem}",)

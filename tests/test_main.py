@@ -224,3 +224,13 @@ def test_an_output_pipe_that_closes_is_no_error(config: Path) -> None:
     seen = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=True)
     assert json.loads(seen.stdout)["faces"] == []
     assert "Traceback" not in seen.stderr
+
+
+def test_config_checked_says_nothing_or_every_problem(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "edge-fer.yaml"
+    path.write_text("threads: 2\n")
+    assert main(["config", "--check", "--config", str(path)]) == 0
+    assert capsys.readouterr() == ("", "")
+    path.write_text("threads: 99\n")
+    assert main(["config", "--check", "--config", str(path)]) == 2
+    assert capsys.readouterr().err == f"{path}:1: threads: 99 is not right; give a whole number from 1 up to 16\n"
