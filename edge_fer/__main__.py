@@ -10,11 +10,14 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from edge_fer import __version__, evaluate
 from edge_fer.errors import EdgeFerError
+from edge_fer.journal import is_journal, log_handler
 
 if TYPE_CHECKING:
     from edge_fer.config import Config
@@ -33,13 +36,24 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return int(args.run(args))
     except EdgeFerError as error:
-        print(f"edge-fer: {error}" if error.exit_code == 1 else error, file=sys.stderr)
+        _complain(f"edge-fer: {error}" if error.exit_code == 1 else str(error))
         return error.exit_code
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+    except Exception:
+        if not is_journal(sys.stderr, os.environ):
+            raise
+        logging.getLogger("edge_fer").critical("Ended by a bug, please report it", exc_info=True)
+        return 1
+
+
+def _complain(text: str) -> None:
+    """On standard error; where that is the journal, each line as an error (sd-daemon(3))."""
+    prefix = "<3>" if is_journal(sys.stderr, os.environ) else ""
+    print("\n".join(prefix + line for line in text.splitlines()), file=sys.stderr)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -117,13 +131,12 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="YAML configuration (default: all defaults)")
 
 
-def _load(args: argparse.Namespace) -> "Config":
+def _load(args: argparse.Namespace, journal_fields: Mapping[str, str] = MappingProxyType({})) -> "Config":
     from edge_fer.configfile import load_config
 
     config = load_config(args.config)
-    logging.basicConfig(
-        level=config.log.level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    handler = log_handler(sys.stderr, os.environ, journal_fields)
+    logging.basicConfig(level=config.log.level.upper(), handlers=[handler])
     return config
 
 
@@ -140,8 +153,10 @@ def _run(args: argparse.Namespace) -> int:
         logging.getLogger().setLevel(config.log.level.upper())
         return config
 
-    config = _load(args)
-    return _ended(clean=run_daemon(config, load=load_again, output=json_lines if args.stdout else None))
+    fields: dict[str, str] = {}
+    config = _load(args, fields)
+    output = json_lines if args.stdout else None
+    return _ended(clean=run_daemon(config, load=load_again, output=output, journal_fields=fields))
 
 
 def _demo(_args: argparse.Namespace) -> int:

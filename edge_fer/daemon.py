@@ -1,9 +1,10 @@
 """The daemon: the loop that takes a frame's readings from the camera to the outside, and keeps going."""
 
 import logging
+import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from types import FrameType
 from typing import Final
 
@@ -13,8 +14,10 @@ from edge_fer.config import Config
 from edge_fer.control import Control, Request, Wish
 from edge_fer.cooling import Cooling
 from edge_fer.errors import EdgeFerError
+from edge_fer.notify import Notifier
 from edge_fer.publish.reports import DeviceState
 from edge_fer.records import Frame, Reading
+from edge_fer.supervision import Supervision, Turn
 from edge_fer.vitals import Vitals
 
 POLL_S: Final = 0.2
@@ -30,6 +33,7 @@ class Daemon:
         assembly: the parts, ready to run; closed by `run`.
         control: what is asked of it meanwhile.
         load: reads the configuration anew, when a reload is asked for.
+        supervision: tells systemd how it goes; None: nobody.
         cooling: looks after the board.
         clock: monotonic seconds.
     """
@@ -40,6 +44,7 @@ class Daemon:
         *,
         control: Control,
         load: Callable[[], Config],
+        supervision: Supervision | None = None,
         cooling: Cooling | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -47,6 +52,7 @@ class Daemon:
         self._control = control
         self._load = load
         self._clock = clock
+        self._supervision = supervision or Supervision(Notifier(), clock())
         self._cooling = cooling or Cooling()
         self._camera_online: bool | None = None
         self._faces = 0
@@ -65,8 +71,12 @@ class Daemon:
             self._announce()
             self._loop()
         except BaseException:
-            self._parts.close()
+            self._close()
             raise
+        return self._close()
+
+    def _close(self) -> bool:
+        self._supervision.stopping()
         return self._parts.close()
 
     def _loop(self) -> None:
@@ -101,8 +111,20 @@ class Daemon:
         now_s = self._clock()
         self._vitals.turn(now_s, frame, readings, paused=self._control.paused)
         self._cooling.turn(now_s, parts.pipeline)
+        self._supervision.turn(
+            now_s,
+            Turn(
+                framed=frame is not None,
+                faces=self._faces,
+                paused=self._control.paused,
+                camera=parts.capture.state,
+                stall_timeout_s=parts.config.camera.stall_timeout_s,
+                link=None if parts.mqtt is None else parts.mqtt.link,
+            ),
+        )
 
     def _announce(self) -> None:
+        self._supervision.name(self._parts.config.device_name)
         self._parts.announce()
         self._parts.sinks.running(not self._control.paused)
 
@@ -181,11 +203,14 @@ class Daemon:
         _log.info("Resumed")
 
     def _reload(self) -> None:
+        self._supervision.reloading(self._clock())
         try:
             changed = self._take_over(self._load())
         except EdgeFerError as error:
             _log.error("The configuration was not reloaded, the old one stays: %s", error)
             return
+        finally:
+            self._supervision.reloaded()
         _log.info("The configuration was reloaded%s", "" if changed else ": nothing changed")
 
     def _take_over(self, config: Config) -> bool:
@@ -211,6 +236,7 @@ def run_daemon(
     load: Callable[[], Config],
     output: Output | None = None,
     when_ready: Callable[[], object] = lambda: None,
+    journal_fields: MutableMapping[str, str] | None = None,
 ) -> bool:
     """Run until SIGTERM or SIGINT; SIGHUP reloads the configuration.
 
@@ -219,6 +245,7 @@ def run_daemon(
         load: reads the configuration anew.
         output: makes a further sink, if one is wanted.
         when_ready: called once when every part is open, the live page among them.
+        journal_fields: what the journal notes with every line, to be kept up to date.
 
     Returns:
         see `Daemon.run`.
@@ -233,7 +260,9 @@ def run_daemon(
 
     previous = {number: signal.signal(number, handle) for number in SIGNALS}
     try:
-        daemon = Daemon(Assembly(config, control=control, output=output), control=control, load=load)
+        supervision = Supervision(Notifier.from_environ(os.environ), time.monotonic(), journal_fields)
+        assembly = Assembly(config, control=control, output=output)
+        daemon = Daemon(assembly, control=control, load=load, supervision=supervision)
         when_ready()
         return daemon.run()
     finally:

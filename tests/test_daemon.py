@@ -15,8 +15,10 @@ from edge_fer.control import Control, Request, Wish
 from edge_fer.cooling import Cooling
 from edge_fer.daemon import Daemon
 from edge_fer.errors import ConfigError
+from edge_fer.notify import Notifier
 from edge_fer.publish.reports import DeviceState, HealthReport, Info
 from edge_fer.records import Frame, Reading
+from edge_fer.supervision import Supervision
 
 TINY = str(Path(__file__).parent / "fixtures" / "tiny.tflite")
 ONLINE = CameraState(
@@ -89,6 +91,26 @@ class RecordingSink:
         self.heard.append("closed")
 
 
+class RecordingNotifier(Notifier):
+    """Writes down what systemd would be told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[str] = []
+
+    def ready(self, status: str) -> None:
+        self.heard.append("ready")
+
+    def reloading(self, now_s: float) -> None:
+        self.heard.append("reloading")
+
+    def stopping(self) -> None:
+        self.heard.append("stopping")
+
+    def feed(self, now_s: float) -> None:
+        self.heard.append(f"fed at {now_s:g}")
+
+
 class FakeClock:
     def __init__(self) -> None:
         self.now_s = 0.0
@@ -117,11 +139,14 @@ class Stage:
         self.assembly = Assembly(
             settings or config(), control=self.control, output=lambda _config: self.sink, open_capture=open_capture
         )
+        self.notifier = RecordingNotifier()
         self.board = Strain(55.0, 80.0, throttled=False, under_voltage=False)
+        supervision = Supervision(self.notifier, 0.0)
         self.daemon = Daemon(
             self.assembly,
             control=self.control,
             load=self.load,
+            supervision=supervision,
             cooling=Cooling(lambda: self.board),
             clock=self.clock,
         )
@@ -371,6 +396,37 @@ def test_what_is_announced_holds_no_password() -> None:
     again = Assembly(config(camera=other), control=Control(), output=lambda _config: sink)
     again.announce()
     assert sink.heard[-1].config_digest == sink.heard[0].config_digest
+
+
+def test_the_watchdog_is_fed_after_each_frame_and_while_the_camera_is_lost_or_released() -> None:
+    capture = FakeCapture()
+    stage = Stage(capture, FakeCapture(5.0))
+
+    def at(now_s: float) -> Callable[[], None]:
+        return lambda: setattr(stage.clock, "now_s", now_s)
+
+    capture.script = [at(1), 0.0, at(20), None, at(21), capture.unplug, None, at(22), stage.ask(Wish.PAUSE), None]
+
+    def resume() -> None:
+        stage.control.ask(Wish.RESUME)
+
+    capture.when_stopped = resume
+    stage.run()
+    assert stage.notifier.heard == [
+        "fed at 1", "ready",  # not at 20: online, and nothing for 19 s
+        "fed at 21", "fed at 22",  # lost
+        "fed at 22", "fed at 22",  # paused, and back
+        "stopping",
+    ]  # fmt: skip
+
+
+def test_systemd_hears_of_a_reload_whatever_comes_of_it() -> None:
+    capture = FakeCapture()
+    stage = Stage(capture)
+    capture.script = [0.0, reload(stage, ConfigError("no")), None, reload(stage, config(threads=2)), None]
+    stage.run()
+    told = [word for word in stage.notifier.heard if not word.startswith("fed")]
+    assert told == ["ready", "reloading", "ready", "reloading", "ready", "stopping"]
 
 
 def test_a_board_that_is_slowed_down_is_spared(caplog: pytest.LogCaptureFixture) -> None:

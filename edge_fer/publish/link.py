@@ -100,6 +100,7 @@ class Link:
         self._uniform = uniform
         self._phase = _Phase.PAUSING
         self._until_s = -inf
+        self._turned_s: float | None = None
         self._version = versions[0]
         self._spoken: Version | None = None
         self._unconfirmed: dict[int, tuple[Waiting, float]] = {}
@@ -124,6 +125,7 @@ class Link:
             queued=len(self._outbox),
             lost=self._outbox.lost,
             events_lost=self._outbox.lost_vital,
+            turned_s=self._turned_s,
         )
 
     @property
@@ -137,6 +139,7 @@ class Link:
 
     def advance(self, now_s: float) -> float:
         """Do what can be done now; how many seconds may pass until the next call if nothing happens."""
+        self._turned_s = now_s
         if self._phase is _Phase.PAUSING and now_s >= self._until_s and self._leave_by_s is None:
             self._open(now_s)
             return 0.0

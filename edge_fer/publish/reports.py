@@ -91,6 +91,7 @@ class LinkStats:
         lost: messages that were dropped unsent since the start, too old or too many. A state that a newer one
             replaced is not lost.
         events_lost: events among them.
+        turned_s: when the network thread last went round, in seconds of the monotonic clock; None: not yet.
     """
 
     connected: bool
@@ -99,3 +100,4 @@ class LinkStats:
     queued: int
     lost: int
     events_lost: int
+    turned_s: float | None = None
