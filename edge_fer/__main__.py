@@ -80,9 +80,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_config(check)
     check.add_argument("--json", action="store_true", help="print the findings as JSON")
     bench = command("bench", "measure frames per second, latency and memory on this machine")
-    _add_config(bench)
-    bench.add_argument("--seconds", type=float, default=30.0, help="how long to measure (%(default)s)")
-    bench.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
+    _add_bench(bench)
     watch = command("watch", "show all devices on a broker, live")
     _add_config(watch)
     watch.add_argument("--host", help="the broker, if not the configured one")
@@ -117,7 +115,19 @@ def make_parser() -> argparse.ArgumentParser:
     password.add_argument("--token", action="store_true", help="make a random token for scripts instead")
     models = command("models", "fetch, list or verify the detector files that are not shipped")
     models.add_argument("action", choices=["pull", "list", "verify"])
+    _add_service(command("service", "install the daemon as a systemd service, remove it, or see how it does"))
     return parser
+
+
+def _add_service(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=["install", "uninstall", "status"])
+    parser.add_argument("--config", type=Path, metavar="FILE", help="install: run with a copy of this configuration")
+    parser.add_argument("--instance", metavar="NAME", help="one of several cameras: edge-fer@NAME")
+    parser.add_argument("--purge", action="store_true", help="uninstall: configurations and secrets as well")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    parser.add_argument(
+        "--root", type=Path, default=Path("/"), metavar="FOLDER", help="a system's tree that is not running"
+    )
 
 
 def _count(text: str) -> int:
@@ -129,6 +139,12 @@ def _count(text: str) -> int:
 
 def _add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="YAML configuration (default: all defaults)")
+
+
+def _add_bench(bench: argparse.ArgumentParser) -> None:
+    _add_config(bench)
+    bench.add_argument("--seconds", type=float, default=30.0, help="how long to measure (%(default)s)")
+    bench.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
 
 
 def _load(args: argparse.Namespace, journal_fields: Mapping[str, str] = MappingProxyType({})) -> "Config":
@@ -236,6 +252,12 @@ def _predict(args: argparse.Namespace) -> int:
             if annotator:
                 annotator.write(prediction)
     return 0
+
+
+def _service(args: argparse.Namespace) -> int:
+    from edge_fer.service.command import run_service
+
+    return run_service(args)
 
 
 def _password(args: argparse.Namespace) -> int:

@@ -269,7 +269,7 @@ class Config(Section):
     """Everything that `edge-fer run` is told."""
 
     version: Annotated[int, Field(ge=CURRENT, le=CURRENT)] = CURRENT
-    """Form of this file; an older one is understood."""
+    """Form of this file; an older one is understood, and `edge-fer service install` rewrites it."""
     device: TopicLevel | None = None
     """Name of this device in topics: letters, digits, _ and -; null takes the host's name."""
     camera: CameraConfig = CameraConfig()

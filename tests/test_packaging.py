@@ -11,7 +11,12 @@ import pytest
 from edge_fer import __version__
 
 ROOT = Path(__file__).parents[1]
-RENAMED = {"edge_fer": "edge_fer", "train": "edge_fer_train", "quantize": "edge_fer_quantize"}
+RENAMED = {
+    "edge_fer": "edge_fer",
+    "systemd": "edge_fer/systemd",
+    "train": "edge_fer_train",
+    "quantize": "edge_fer_quantize",
+}
 
 
 @pytest.fixture(scope="module")

@@ -91,7 +91,8 @@ def quieten() -> None:
     FFmpeg's level and options are read from the environment when the first capture is opened.
     """
     if "OPENCV_LOG_LEVEL" not in os.environ:
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        # Up to OpenCV 4.11, the newest beside Debian 12's NumPy, the function lay elsewhere.
+        (cv2.utils.logging if hasattr(cv2.utils, "logging") else cv2).setLogLevel(0)  # 0 is silence
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     # FFmpeg would try UDP first with some cameras, where every lost packet is a torn picture.
     os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp")

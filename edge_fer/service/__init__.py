@@ -1,0 +1,1 @@
+"""Installing the daemon as a systemd service, and taking it away again."""

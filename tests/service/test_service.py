@@ -1,0 +1,410 @@
+import io
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edge_fer import __version__
+from edge_fer.config import Config
+from edge_fer.configfile import load_config
+from edge_fer.errors import ConfigError, DownloadError
+from edge_fer.model_files import YUNET, ModelFile
+from edge_fer.service.command import install, status, take_steps, uninstall
+from edge_fer.service.host import Host, ServiceError, run_program
+from edge_fer.service.install import Step, hidden_files, install_steps, secrets_in_store
+from edge_fer.service.uninstall import instance_steps, uninstall_steps
+from edge_fer.service.units import Unit
+from tests.conftest import require
+from tests.service.conftest import FakeSystem, tree
+
+DETECTOR = f"/var/lib/edge-fer/models/{YUNET.file_name}"
+ONE, KITCHEN = Unit(), Unit("kitchen")
+
+pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root may give files away")
+
+
+def offline(_model: ModelFile, _target: Path) -> None:
+    raise DownloadError("https://example.org: cannot be reached")
+
+
+def put(host: Host, unit: Unit = ONE, config: Path | None = None) -> list[str]:
+    """Install; the steps that were taken."""
+    out = io.StringIO()
+    take_steps(install_steps(host, unit, config, fetch=offline, has_pi_camera=False), out, dry_run=False)
+    return out.getvalue().replace(str(host.root), "").splitlines()
+
+
+def take_away(host: Host, unit: Unit = ONE, *, purge: bool = False, dry_run: bool = False) -> list[str]:
+    out = io.StringIO()
+    assert uninstall(host, unit, out, purge=purge, dry_run=dry_run) == 0
+    return out.getvalue().replace(str(host.root), "").splitlines()
+
+
+def test_everything_is_put_in_place_in_order(host: Host, system: FakeSystem) -> None:
+    assert put(host) == [
+        "write /etc/sysusers.d/edge-fer.conf",
+        "write /etc/tmpfiles.d/edge-fer.conf",
+        "write /etc/systemd/system/edge-fer.service",
+        "write /etc/systemd/system/edge-fer@.service",
+        "make the user edge-fer, in the group video",
+        "make the folders /etc/edge-fer and /etc/credstore",
+        "write /etc/edge-fer/edge-fer.yaml",
+        f"fetch the face detector to {DETECTOR} (232589 bytes)",
+        "  left out: https://example.org: cannot be reached; until then another detector finds the faces",
+        "start edge-fer.service with every boot",
+    ]
+    assert system.asked == [
+        "systemd-sysusers /etc/sysusers.d/edge-fer.conf",
+        "systemd-tmpfiles --create /etc/tmpfiles.d/edge-fer.conf",
+        "systemctl enable edge-fer.service",
+    ]
+    unit = (host.root / "etc/systemd/system/edge-fer.service").read_text()
+    assert unit.startswith(f"# Written by `edge-fer service install`, version {__version__}.\n")
+    assert "\nExecStart=/opt/edge-fer/bin/edge-fer run --config /etc/edge-fer/edge-fer.yaml\n" in unit
+    assert "/usr/bin/edge-fer" not in unit
+    config = host.root / "etc/edge-fer/edge-fer.yaml"
+    assert load_config(config, {}) == Config()
+    there = config.stat()
+    assert (there.st_mode & 0o777, there.st_uid, there.st_gid) == (0o640, 0, 991)
+
+
+def test_a_second_time_there_is_nothing_to_do_but_the_detector(host: Host) -> None:
+    put(host)
+    before = tree(host.root)
+    assert put(host)[0] == f"fetch the face detector to {DETECTOR} (232589 bytes)"
+    assert len(put(host)) == 2
+    assert tree(host.root) == before
+
+
+def test_what_would_be_done_is_said_and_not_done(host: Host, system: FakeSystem) -> None:
+    before = tree(host.root)
+    out = io.StringIO()
+    assert install(host, ONE, None, out, dry_run=True) == 0
+    lines = out.getvalue().splitlines()
+    assert len(lines) == 9
+    assert all(line.startswith("would ") for line in lines)
+    assert tree(host.root) == before
+    assert system.asked == []
+
+
+def test_a_new_systemd_is_told_to_wait_longer_each_time(host: Host, system: FakeSystem) -> None:
+    system.version = 254
+    put(host)
+    for unit in ("edge-fer.service", "edge-fer@.service"):
+        assert "RestartSteps=5" in (host.root / f"etc/systemd/system/{unit}.d/restart.conf").read_text()
+
+
+def test_an_upgrade_keeps_the_users_configuration(host: Host) -> None:
+    put(host)
+    config = host.root / "etc/edge-fer/edge-fer.yaml"
+    config.write_text("device: kitchen  # mine\n")
+    unit = host.root / "etc/systemd/system/edge-fer.service"
+    unit.write_text("# Written by `edge-fer service install`, version 0.0.1.\n")
+    assert put(host)[0] == "replace /etc/systemd/system/edge-fer.service"
+    assert config.read_text() == "device: kitchen  # mine\n"
+    assert "ExecStart=" in unit.read_text()
+
+
+def test_another_configuration_takes_the_place_of_the_old_one_which_is_kept(host: Host, tmp_path: Path) -> None:
+    put(host)
+    first = (host.root / "etc/edge-fer/edge-fer.yaml").read_text()
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("threads: 2\n")
+    assert put(host, config=mine)[:2] == [
+        "keep the present configuration as /etc/edge-fer/edge-fer.yaml.old",
+        "write /etc/edge-fer/edge-fer.yaml",
+    ]
+    assert (host.root / "etc/edge-fer/edge-fer.yaml").read_text() == "threads: 2\n"
+    old = host.root / "etc/edge-fer/edge-fer.yaml.old"
+    assert old.read_text() == first
+    assert old.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize(("has_pi_camera", "source"), [(True, "picamera2"), (False, 0)])
+def test_a_first_configuration_asks_for_the_camera_that_is_likely(
+    host: Host, has_pi_camera: bool, source: str | int
+) -> None:
+    take_steps(
+        install_steps(host, KITCHEN, None, fetch=offline, has_pi_camera=has_pi_camera), io.StringIO(), dry_run=False
+    )
+    path = host.root / "etc/edge-fer/kitchen.yaml"
+    assert load_config(path, {}) == Config.model_validate({"camera": {"source": source}})
+    assert "sudo systemctl reload edge-fer@kitchen.service" in path.read_text()
+
+
+def test_a_wrong_configuration_changes_nothing(host: Host, tmp_path: Path) -> None:
+    before = tree(host.root)
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("threads: 99\n")
+    with pytest.raises(ConfigError, match="threads: 99 is not right"):
+        put(host, config=mine)
+    assert tree(host.root) == before
+
+
+def test_a_configuration_is_judged_with_the_secrets_of_the_store(host: Host, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("web: {enabled: true, host: 0.0.0.0}\n")
+    with pytest.raises(ConfigError, match="without a password"):
+        put(host, config=mine)
+    store = host.root / "etc/credstore"
+    store.mkdir()
+    (store / "edge-fer.web_password_hash").write_text("scrypt:" + "A" * 22 + "==:" + "A" * 43 + "=\n")
+    assert "write /etc/edge-fer/edge-fer.yaml" in put(host, config=mine)
+
+
+def test_what_broke_off_is_finished_by_doing_it_again(host: Host, system: FakeSystem) -> None:
+    system.fails = "systemd-sysusers"
+    with pytest.raises(ServiceError, match=r"`systemd-sysusers .*` failed: it did not work"):
+        put(host)
+    assert not (host.root / "etc/edge-fer").exists()
+    system.fails = None
+    assert put(host)[0] == "make the user edge-fer, in the group video"
+    assert (host.root / "etc/systemd/system/multi-user.target.wants/edge-fer.service").is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("folder", "message"),
+    [
+        ("/usr/lib/systemd/system", r"installed as a package, .*: run `systemctl enable --now edge-fer.service`"),
+        ("/etc/systemd/system", r"edge-fer.service is not from `edge-fer service install`: move it away"),
+    ],
+)
+def test_somebody_elses_unit_is_left_alone(host: Host, folder: str, message: str) -> None:
+    unit = host.path(folder) / "edge-fer.service"
+    unit.parent.mkdir(parents=True)
+    unit.write_text("[Service]\n")
+    before = tree(host.root)
+    with pytest.raises(ServiceError, match=message):
+        put(host)
+    assert tree(host.root) == before
+
+
+def test_a_masked_unit_stays_masked(host: Host) -> None:
+    unit = host.path("/etc/systemd/system/edge-fer.service")
+    unit.parent.mkdir(parents=True)
+    unit.symlink_to("/dev/null")
+    with pytest.raises(ServiceError, match="move it away"):
+        put(host)
+    assert unit.is_symlink()
+
+
+@pytest.mark.parametrize("hidden", ["/home/pi/.venv", "/root/edge-fer", "/run/user/1000/x"])
+def test_a_program_that_the_sandbox_hides_is_refused(host: Host, hidden: str) -> None:
+    with pytest.raises(ServiceError, match=f"{hidden} is hidden from services: install edge-fer where"):
+        put(replace(host, needs=(Path(hidden),)))
+
+
+def test_a_program_that_is_not_there_is_refused(host: Host) -> None:
+    with pytest.raises(ServiceError, match=r"there is no .*/opt/other/bin/edge-fer"):
+        put(replace(host, program=Path("/opt/other/bin/edge-fer")))
+
+
+def test_uninstalled_nothing_is_left_but_the_configuration(host: Host) -> None:
+    before = tree(host.root)
+    put(host)
+    put(host, KITCHEN)
+    state = host.root / "var/lib/edge-fer/kitchen"
+    state.mkdir(parents=True)
+    (state / "spool").touch()
+    configs = {path: text for path, text in tree(host.root).items() if path.startswith("/etc/edge-fer/")}
+    assert set(configs) == {"/etc/edge-fer/edge-fer.yaml", "/etc/edge-fer/kitchen.yaml"}
+    assert take_away(host) == [
+        "disable edge-fer.service",
+        "disable edge-fer@kitchen.service",
+        "remove /etc/systemd/system/edge-fer.service",
+        "remove /etc/systemd/system/edge-fer@.service",
+        "remove /etc/sysusers.d/edge-fer.conf",
+        "remove /etc/tmpfiles.d/edge-fer.conf",
+        "remove /var/lib/edge-fer",
+        "remove /etc/credstore",
+        "remove the user edge-fer",
+        "kept: /etc/edge-fer/edge-fer.yaml (--purge removes it)",
+    ]
+    assert tree(host.root) == before | configs
+    assert (host.root / "etc/edge-fer/edge-fer.yaml").stat().st_gid == 0
+    assert "let the service read /etc/edge-fer/edge-fer.yaml" in put(host)
+    assert (host.root / "etc/edge-fer/edge-fer.yaml").stat().st_gid == 991
+    take_away(host)
+    assert take_away(host)[0] == "nothing is installed; nothing to do"
+
+
+def test_purged_nothing_is_left_at_all(host: Host, system: FakeSystem) -> None:
+    before = tree(host.root)
+    system.version = 257
+    put(host)
+    (host.root / "etc/credstore/edge-fer.mqtt_password").write_text("secret")
+    (host.root / "etc/systemd/system/edge-fer.service.d/override.conf").write_text("[Service]\nNice=5\n")
+    take_away(host, purge=True)
+    assert tree(host.root) == before
+    assert not (host.root / "etc/credstore").exists()
+    assert not (host.root / "etc/edge-fer").exists()
+
+
+@pytest.mark.parametrize("owned", ["/usr/lib/tmpfiles.d/credstore.conf", "/etc/credstore/other.secret"])
+def test_a_store_of_secrets_that_others_need_stays(host: Host, owned: str) -> None:
+    host.path(owned).parent.mkdir(parents=True)
+    host.path(owned).touch()
+    put(host)
+    take_away(host, purge=True)
+    assert (host.root / "etc/credstore").is_dir()
+
+
+def test_what_the_user_added_to_the_unit_stays_without_purge(host: Host, system: FakeSystem) -> None:
+    system.version = 257
+    put(host)
+    override = host.root / "etc/systemd/system/edge-fer.service.d/override.conf"
+    override.write_text("[Service]\nNice=5\n")
+    take_away(host)
+    assert override.exists()
+    assert not override.with_name("restart.conf").exists()
+    assert not (host.root / "etc/systemd/system/edge-fer@.service.d").exists()
+
+
+def test_one_instance_goes_and_the_others_stay(host: Host) -> None:
+    put(host)
+    put(host, KITCHEN)
+    assert take_away(host, KITCHEN, purge=True) == [
+        "disable edge-fer@kitchen.service",
+        "remove /etc/edge-fer/kitchen.yaml",
+    ]
+    assert (host.root / "etc/systemd/system/edge-fer.service").exists()
+    assert (host.root / "etc/systemd/system/multi-user.target.wants/edge-fer.service").is_symlink()
+
+
+def test_an_uninstall_can_be_shown_first(host: Host) -> None:
+    put(host)
+    before = tree(host.root)
+    assert take_away(host, dry_run=True)[0] == "would disable edge-fer.service"
+    assert tree(host.root) == before
+
+
+def test_a_packages_service_is_aptitudes_to_remove(host: Host) -> None:
+    unit = host.path("/usr/lib/systemd/system/edge-fer.service")
+    unit.parent.mkdir(parents=True)
+    unit.touch()
+    with pytest.raises(ServiceError, match="apt remove edge-fer"):
+        take_away(host)
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a b", "a-b", "models", "x" * 65])
+def test_names_that_mean_something_else_are_refused(name: str) -> None:
+    with pytest.raises(ServiceError, match="cannot name an instance; give letters, digits and _"):
+        Unit(name)
+
+
+def test_files_that_the_service_cannot_see_are_told() -> None:
+    config = Config.model_validate(
+        {
+            "camera": {"source": "/home/pi/film.mp4"},
+            "model": "models/mine.tflite",
+            "mqtt": {"events": {"spool": "/srv/spool"}, "tls": {"ca_file": "/etc/ssl/ca.pem"}},
+        }
+    )
+    assert hidden_files(config) == [
+        "camera.source: /home/pi/film.mp4 is hidden from the service; put it below /var/lib/edge-fer",
+        "model: models/mine.tflite is looked for in /var/lib/edge-fer; give the whole path",
+        "mqtt.events.spool: /srv/spool cannot be written by the service; put it below /var/lib/edge-fer",
+    ]
+    spool = {"mqtt": {"events": {"spool": "/var/lib/edge-fer/events"}}}
+    for fine in ({"camera": {"source": "rtsp://10.0.0.2/live"}}, {"camera": {"source": "picamera2"}}, spool):
+        assert hidden_files(Config.model_validate(fine)) == []
+
+
+def test_status_tells_half_an_installation_and_a_wrong_configuration(host: Host) -> None:
+    out = io.StringIO()
+    assert status(host, out) == 3
+    assert out.getvalue() == "not installed: sudo edge-fer service install\n"
+    put(host)
+    (host.root / "etc/tmpfiles.d/edge-fer.conf").unlink()
+    (host.root / "etc/edge-fer/edge-fer.yaml").write_text("threads: 99\n")
+    out = io.StringIO()
+    assert status(host, out) == 3
+    lines = out.getvalue().replace(str(host.root), "").splitlines()
+    assert lines[0] == (
+        "half installed: /etc/tmpfiles.d/edge-fer.conf is missing; run `sudo edge-fer service install` again"
+    )
+    assert lines[2].endswith("edge-fer.yaml:1: threads: 99 is not right; give a whole number from 1 up to 16")
+
+
+def test_who_is_not_root_sees_no_secret_but_the_rest(host: Host) -> None:
+    put(host)
+    (host.root / "etc/credstore/edge-fer.mqtt_password").write_text("secret\n")
+    out = io.StringIO()
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own are closed to others
+        root = Path(folder) / "root"
+        shutil.copytree(host.root, root, symlinks=True)
+        group = (host.root / "etc/edge-fer/edge-fer.yaml").stat().st_gid
+        os.chown(root / "etc/edge-fer/edge-fer.yaml", 0, group)
+        root.parent.chmod(0o755)
+        (root / "etc/credstore").chmod(0o700)
+        other = replace(host, root=root, run=FakeSystem(root))
+        assert secrets_in_store(other) == {"EDGE_FER_MQTT_PASSWORD": "secret"}
+        os.seteuid(65534)
+        try:
+            assert secrets_in_store(other) == {}
+            status(other, out)
+        finally:
+            os.seteuid(0)
+    assert out.getvalue().endswith("/etc/edge-fer/edge-fer.yaml: for root and the service alone to read\n")
+
+
+def test_a_step_that_fails_ends_the_rest() -> None:
+    taken = []
+
+    def fail() -> None:
+        raise ServiceError("no")
+
+    steps = [Step("one", lambda: taken.append(1)), Step("two", fail), Step("three", lambda: taken.append(3))]
+    with pytest.raises(ServiceError, match="no"):
+        take_steps(steps, io.StringIO(), dry_run=False)
+    assert taken == [1]
+
+
+def test_a_disk_that_refuses_is_told_in_a_sentence(tmp_path: Path) -> None:
+    steps = [Step("remove it", (tmp_path / "gone").unlink)]
+    with pytest.raises(ServiceError, match=r"gone: No such file or directory; mend that, then run this again"):
+        take_steps(steps, io.StringIO(), dry_run=False)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda host: install_steps(host, ONE, None),
+        lambda host: list(uninstall_steps(host, purge=True)),
+        lambda host: list(instance_steps(host, KITCHEN, purge=True)),
+    ],
+)
+def test_a_running_system_is_for_root_to_change(act: Callable[[Host], object], host: Host) -> None:
+    live = replace(host, root=Path("/"))
+    os.seteuid(65534)
+    try:
+        with pytest.raises(ServiceError, match="this is for root to do: put sudo before it"):
+            act(live)
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.real
+def test_with_systemds_own_programs(host: Host) -> None:
+    """On a tree, as an image is built: the real sysusers, tmpfiles, systemctl and userdel."""
+    for program in ("systemctl", "systemd-sysusers", "systemd-tmpfiles", "userdel"):
+        require(program)
+    real = replace(host, run=run_program)
+    before = tree(host.root)
+    put(real)
+    put(real, KITCHEN)
+    wants = host.root / "etc/systemd/system/multi-user.target.wants"
+    assert sorted(path.name for path in wants.iterdir()) == ["edge-fer.service", "edge-fer@kitchen.service"]
+    group = subprocess.run(
+        ["stat", "-c", "%g", host.root / "etc/edge-fer/kitchen.yaml"], capture_output=True, text=True, check=True
+    )
+    assert f"edge-fer:x:{group.stdout.strip()}:" in (host.root / "etc/group").read_text()
+    assert len(put(real)) == 2  # the detector, offline
+    take_away(real, purge=True)
+    of_the_programs = {".pwd.lock", "passwd-", "group-", "shadow", "shadow-", "gshadow", "gshadow-"}
+    assert set(tree(host.root)) - set(before) <= {f"/etc/{name}" for name in of_the_programs}

@@ -1,0 +1,96 @@
+"""The units say the same twice, mean something to systemd, and lock the daemon in."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from edge_fer.configfile import SECRETS
+from tests.conftest import require
+
+UNITS = Path(__file__).parents[2] / "systemd"
+SINGLE, TEMPLATE = UNITS / "edge-fer.service", UNITS / "edge-fer@.service"
+
+
+def settings(unit: Path) -> list[str]:
+    return [line for line in unit.read_text().splitlines() if line and not line.startswith("#")]
+
+
+def test_the_template_differs_by_the_instance_alone() -> None:
+    single = [
+        line.replace("edge-fer.yaml", "%i.yaml")
+        .replace("over MQTT", "over MQTT: %i")
+        .replace("StateDirectory=edge-fer", "StateDirectory=edge-fer edge-fer/%i")
+        .replace("WorkingDirectory=/var/lib/edge-fer", "WorkingDirectory=/var/lib/edge-fer/%i")
+        for line in settings(SINGLE)
+    ]
+    assert settings(TEMPLATE) == single
+
+
+def test_every_secret_can_be_a_credential() -> None:
+    loaded = re.findall(r"^LoadCredential=(.+)$", SINGLE.read_text(), re.MULTILINE)
+    assert loaded == [f"{name}:edge-fer.{name}" for name in SECRETS]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", ["edge-fer.service", "edge-fer@.service"])
+def test_systemd_has_nothing_to_say_against_a_unit(name: str, tmp_path: Path) -> None:
+    unit = tmp_path / name
+    unit.write_text((UNITS / name).read_text().replace("/usr/bin/edge-fer", "/bin/true"))
+    done = subprocess.run([require("systemd-analyze"), "verify", unit], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("unit", [SINGLE, TEMPLATE], ids=lambda unit: unit.name)
+def test_the_sandbox_scores_well(unit: Path) -> None:
+    command = [require("systemd-analyze"), "security", "--offline=true", "--threshold=13", "--no-pager", str(unit)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    done = subprocess.run([*command, "--json=short"], capture_output=True, text=True, check=False)
+    open_doors = {line["json_field"] for line in json.loads(done.stdout) if line["exposure"]}
+    assert open_doors == {
+        "DeviceAllow",  # cameras
+        "IPAddressDeny",  # the broker may be anywhere
+        "PrivateDevices",
+        "PrivateNetwork",
+        "ProcSubset",  # the inference reads /proc/cpuinfo
+        "RestrictAddressFamilies_AF_INET_INET6",
+        "RestrictAddressFamilies_AF_NETLINK",
+        "RestrictAddressFamilies_AF_UNIX",
+        "RootDirectoryOrRootImage",
+    }
+
+
+@pytest.mark.real
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may give files away")
+def test_sysusers_and_tmpfiles_are_understood(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    for program, name in (("systemd-sysusers", "edge-fer.sysusers"), ("systemd-tmpfiles", "edge-fer.tmpfiles")):
+        options = ["--create"] if program == "systemd-tmpfiles" else []
+        done = subprocess.run(
+            [require(program), *options, f"--root={tmp_path}", UNITS / name],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    user = next(line for line in (tmp_path / "etc/passwd").read_text().splitlines() if line.startswith("edge-fer:"))
+    assert user.split(":")[4:] == ["Facial emotion recognition", "/var/lib/edge-fer", "/usr/sbin/nologin"]
+    assert re.search(r"^video:.*:edge-fer$", (tmp_path / "etc/group").read_text(), re.MULTILINE)
+    assert (tmp_path / "etc/edge-fer").stat().st_mode & 0o777 == 0o755
+    assert (tmp_path / "etc/credstore").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("status", "waits"), [("0", False), ("1", True), ("2", False), ("KILL", False)])
+def test_only_after_what_cannot_be_used_it_waits(status: str, waits: bool, tmp_path: Path) -> None:
+    [line] = re.findall(r"^ExecStopPost=(.+)$", SINGLE.read_text(), re.MULTILINE)
+    asleep = tmp_path / "asleep"
+    command = [word.replace("$$", "$").replace("sleep 8", f"touch {asleep}") for word in shlex.split(line)]
+    assert subprocess.run(command, env={**os.environ, "EXIT_STATUS": status}, check=False).returncode == 0
+    assert asleep.exists() is waits
