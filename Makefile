@@ -3,6 +3,10 @@
 # make test-slow  runs those that take minutes: long outages
 # make test-backends  runs the trainer's under JAX and PyTorch, which it installs (a gigabyte)
 # make test-homeassistant  runs those with a real Home Assistant and Node-RED, which it installs (1.5 GB; as root on Debian, with npm)
+# make test-system  runs those on booted Debian machines, whose roots it makes first (as root on Debian; see .ci/run for packages)
+# make test-vm  runs those in a virtual machine with a camera, which it makes first (2 GB; as root on Debian 12 with cpio,
+#               mmdebstrap and qemu-system-x86; not in CI)
+# make deb    makes build/deb/edge-fer_*.deb for the Debian and the architecture that it runs on
 # make lint   runs formatter, linter and type checker
 # All make their own virtual environment in .venv and need nothing but Python 3.10 or newer.
 
@@ -11,8 +15,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 HOME_ASSISTANT := build/homeassistant
 NODE_RED := build/node-red
+SYSTEM := build/system
+VM := build/vm
 
-.PHONY: run test test-slow test-backends test-homeassistant lint format clean
+.PHONY: run test test-slow test-backends test-homeassistant test-system test-vm deb lint format clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.for-run
@@ -32,6 +38,21 @@ test-backends: $(VENV)/.for-backends
 
 test-homeassistant: $(VENV)/.for-test | $(HOME_ASSISTANT) $(NODE_RED)
 	EDGE_FER_HASS_ROOT=$(HOME_ASSISTANT) EDGE_FER_NODE_RED=$(NODE_RED) $(BIN)/pytest -m homeassistant
+
+test-system: $(VENV)/.for-test $(SYSTEM)/bookworm/wheels $(SYSTEM)/trixie/wheels
+	EDGE_FER_SYSTEM=$(SYSTEM) $(BIN)/pytest -m system
+
+# To compress the package takes longer than all else.
+test-vm: export DPKG_DEB_COMPRESSOR_TYPE = none
+test-vm: deb
+	tests/vm/prepare build/deb/edge-fer_*.deb $(VM)
+	EDGE_FER_VM=$(VM) $(BIN)/pytest -m vm
+
+# By way of the source package, as a wheel straight from the tree may hold what an earlier build left in build/.
+deb: $(VENV)/.for-test
+	rm -rf build/deb
+	$(BIN)/python -m build --no-isolation --outdir build/deb/wheel
+	systemd/debian/build build/deb/wheel/edge_fer-*.whl build/deb
 
 lint: $(VENV)/.for-test
 	$(BIN)/ruff format --check .
@@ -56,6 +77,9 @@ $(VENV)/.for-test: pyproject.toml | $(BIN)/pip
 $(VENV)/.for-backends: $(VENV)/.for-test
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[backends]'
 	touch $@
+
+$(SYSTEM)/%/wheels: tests/system/prepare pyproject.toml
+	tests/system/prepare $* $(@D) pyproject.toml
 
 $(HOME_ASSISTANT):
 	tests/homeassistant/install $@
