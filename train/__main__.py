@@ -24,6 +24,7 @@ commands:
   augment    a picture of what augmentation does to eight samples
   shard      write a data set as tar shards, to train on more pictures than memory holds
   benchmark  how fast batches are made, and how fast a net consumes them
+  detector   train the face detector on scenes with a teacher's boxes
 
 KERAS_BACKEND=tensorflow (default), jax or torch chooses the engine. Several processes or hosts train together with
 KERAS_BACKEND=jax, KERAS_DISTRIBUTION_JOB_ADDRESSES=HOST:PORT (of process 0), KERAS_DISTRIBUTION_NUM_PROCESSES and
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     commands = {"compare": _compare, "predict": _predict, "augment": _augment, "benchmark": _benchmark, "shard": _shard}
+    commands |= {"detector": _detector}
     command = commands[words.pop(0)] if words and words[0] in commands else _train
     sys.path.append(str(Path.cwd()))  # a user's own net, module:function, lies where the command is started
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow tells every start of its CPU's features
@@ -138,6 +140,12 @@ def _shard(words: Sequence[str]) -> None:
     from .data.source import load  # noqa: PLC0415  --help needs none of it
 
     write_shards(load(options.data, data, recipe.size), options.out, options.per_shard)
+
+
+def _detector(words: Sequence[str]) -> None:
+    from .detector.command import run  # noqa: PLC0415  has options of its own
+
+    run(words)
 
 
 def _parser(command: str, description: str) -> argparse.ArgumentParser:

@@ -1,0 +1,1 @@
+"""Training of the face detector `edge`: scenes, composed pictures, targets, network, loss."""
