@@ -79,12 +79,12 @@ class CameraConfig(Section):
 class DetectorConfig(Section):
     """How faces are found."""
 
-    kind: Literal["auto", "yunet", "haar"] = "auto"
-    """yunet (`edge-fer models pull`), haar (comes with OpenCV), or auto: yunet if its file is there."""
+    kind: Literal["auto", "yunet", "edge", "haar"] = "auto"
+    """yunet (`edge-fer models pull`), edge (comes along), haar (OpenCV has it), or auto: yunet if its file is there."""
     model: str | None = None
     """Path of the detector's file, if not the installed one."""
     min_score: Share = 0.75
-    """Faces that YuNet is less sure of are left out; Haar gives no score."""
+    """Faces that YuNet or edge is less sure of are left out; Haar gives no score."""
     min_face: Annotated[float, Field(ge=0.0125, le=0.3)] = 0.05
     """Smallest face to find, its width as a share of the picture's longer side; half of it costs fourfold."""
     search_px: Annotated[int, Field(ge=80, le=1920)] | None = None

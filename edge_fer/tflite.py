@@ -68,13 +68,16 @@ def softmax(logits: NDArray[np.floating[Any]], temperature: float = 1.0) -> NDAr
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
-def open_interpreter(content: bytes, *, threads: int = 1, keep_tensors: bool = False) -> Any:
+def open_interpreter(
+    content: bytes, *, threads: int = 1, keep_tensors: bool = False, input_shape: tuple[int, ...] | None = None
+) -> Any:
     """Load a network of any kind into the runtime and allocate its tensors.
 
     Args:
         content: the `.tflite` file's bytes.
         threads: CPU threads that one call may use.
         keep_tensors: leave intermediate tensors readable, which needs XNNPACK off; for inspection only.
+        input_shape: of the input, for a network that takes other shapes than the file's; None leaves it.
 
     Raises:
         ModelError: no runtime is installed, or it refuses the network.
@@ -87,6 +90,8 @@ def open_interpreter(content: bytes, *, threads: int = 1, keep_tensors: bool = F
     try:
         with _without_chatter():
             interpreter = runtime.Interpreter(**options)
+            if input_shape is not None:
+                interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], input_shape)
             interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())

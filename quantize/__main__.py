@@ -21,6 +21,7 @@ further commands:
   compare MODEL --data D --out DIR   float Keras, float TFLite and int8 TFLite side by side
   fit-crop NAME.tflite --data D …    fit how a further detector's boxes become crops, into the card
   card NAME.tflite                   time the network on this host, note counted instructions, write MODEL_CARD.md
+  detector RUN/detector.keras --data D --out DIR   the face detector, its threshold found on held-out scenes
   table --data D [--votes V]         all shipped models: accuracy, size, time, with the commands
   robustness MODEL… --data D …       faces in scenes, small, blurred, dark, turned: found, cropped and judged
 
@@ -39,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "card": _card,
         "robustness": _robustness,
         "table": _table,
+        "detector": _detector,
     }
     try:
         if words and words[0] in commands:
@@ -91,7 +93,7 @@ def _fit_crop(words: Sequence[str]) -> int:
     )
     parser.add_argument("model", type=Path, help="the quantized network, NAME.tflite, with its card beside it")
     _add_data(parser)
-    parser.add_argument("--detector", choices=["yunet", "haar"], required=True)
+    parser.add_argument("--detector", choices=["yunet", "edge", "haar"], required=True)
     parser.add_argument("--detector-model", metavar="FILE", help="the detector's file, if not the installed one")
     args = parser.parse_args(words)
     from edge_fer.config import DetectorConfig  # noqa: PLC0415
@@ -100,6 +102,29 @@ def _fit_crop(words: Sequence[str]) -> int:
     from .fitcrop import fit_crop  # noqa: PLC0415
 
     fit_crop(args.model, args.data, open_detector(DetectorConfig(kind=args.detector, model=args.detector_model)))
+    return 0
+
+
+def _detector(words: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="edge-fer-quantize detector",
+        description="Turn a trained face detector into a full-integer int8 TFLite network with its card.",
+    )
+    parser.add_argument("model", type=Path, help="the trainer's RUN/detector.keras")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="scenes.zip, scenes.csv and faces.csv")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="receives NAME.tflite and NAME.json")
+    parser.add_argument("--name", default="edge", help="stem of both files (%(default)s)")
+    parser.add_argument("--data-note", metavar="TEXT", help="what the data are and on which terms, for the card")
+    parser.add_argument("--yunet", type=Path, metavar="ONNX", help="YuNet's file: no more false boxes than it has")
+    args = parser.parse_args(words)
+    from .detector import DetectorOrder, quantize_detector, yunet_yardsticks  # noqa: PLC0415  --help needs none of it
+
+    order = DetectorOrder(args.model, args.data, name=args.name, data_note=args.data_note)
+    yardsticks = yunet_yardsticks(args.yunet) if args.yunet else None
+    card = quantize_detector(order, args.out, _today(), yardsticks)
+    for pictures, figures in card.measured.items():
+        print(f"{pictures}: {figures}")  # noqa: T201
+    print(f"{args.out / card.name}.tflite: {card.size_bytes:,} bytes")  # noqa: T201
     return 0
 
 
@@ -155,7 +180,7 @@ def _robustness(words: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="receives robustness.json and .png")
     parser.add_argument("--pictures", type=_from(1), default=150, metavar="N", help="faces per condition (%(default)s)")
     parser.add_argument("--seed", type=_from(0), default=0, help="of pictures, scenes and noise (%(default)s)")
-    parser.add_argument("--detector", choices=["yunet", "haar"], default="yunet", help="(%(default)s)")
+    parser.add_argument("--detector", choices=["yunet", "edge", "haar"], default="yunet", help="(%(default)s)")
     parser.add_argument("--detector-model", metavar="FILE", help="the detector's file, if not the installed one")
     parser.add_argument(
         "--margins",
@@ -211,7 +236,7 @@ def _fit_installed_detectors(model: Path, data: Path) -> None:
 
     from .fitcrop import fit_crop  # noqa: PLC0415
 
-    for kind in ("haar", "yunet"):
+    for kind in ("haar", "edge", "yunet"):
         try:
             fit_crop(model, data, open_detector(DetectorConfig.model_validate({"kind": kind})))
         except (DataError, DetectorError) as error:

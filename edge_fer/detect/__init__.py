@@ -13,7 +13,7 @@ class Detector(Protocol):
     """Finds faces.
 
     Attributes:
-        name: `yunet` or `haar`; the model's card holds a crop margin under this name.
+        name: `yunet`, `edge` or `haar`; the model's card holds a crop margin under this name.
         min_score: from which on it is sure to see a face.
     """
 
@@ -41,7 +41,7 @@ def open_detector(settings: DetectorConfig, *, threads: int = 1) -> Detector:
 
     Args:
         settings: which one, and how it searches.
-        threads: CPU threads of OpenCV; a setting of the whole process.
+        threads: CPU threads of OpenCV, a setting of the whole process, and of the detector's network.
 
     Raises:
         DetectorError: its file is missing or unusable.
@@ -60,6 +60,12 @@ def open_detector(settings: DetectorConfig, *, threads: int = 1) -> Detector:
 
     cv2.setNumThreads(threads)
     search_px = settings.search_px or search_length_px(settings.min_face)
+    if kind == "edge":
+        from edge_fer.detect.edge import SMALLEST_FACE_PX, Edge  # noqa: PLC0415
+
+        model = Path(settings.model) if settings.model else None
+        search_px = settings.search_px or search_length_px(settings.min_face, SMALLEST_FACE_PX)
+        return Edge(model=model, min_score=settings.min_score, search_px=search_px, threads=threads)
     if kind == "haar":
         from edge_fer.detect.haar import Haar  # noqa: PLC0415
 
