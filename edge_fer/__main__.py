@@ -137,14 +137,50 @@ def _count(text: str) -> int:
     return number
 
 
+def _counts(text: str) -> tuple[int, ...]:
+    return tuple(_count(part) for part in text.split(","))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
+
+
+def _faces(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 16:
+        raise argparse.ArgumentTypeError("0 to 16")
+    return number
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds <= 86400:
+        raise argparse.ArgumentTypeError("more than 0, and a day at most")
+    return seconds
+
+
 def _add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="YAML configuration (default: all defaults)")
 
 
 def _add_bench(bench: argparse.ArgumentParser) -> None:
     _add_config(bench)
-    bench.add_argument("--seconds", type=float, default=30.0, help="how long to measure (%(default)s)")
-    bench.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
+    bench.add_argument(
+        "--source",
+        choices=["camera", "clip", "synthetic"],
+        default="camera",
+        help="the configured camera as it is (default); its film, looped and as fast as possible; or drawn faces",
+    )
+    bench.add_argument("--faces", type=_faces, default=1, metavar="N", help="in the synthetic scene, 0 to 16 (1)")
+    bench.add_argument("--seconds", type=_seconds, default=30.0, help="how long to measure (%(default)s)")
+    beside = bench.add_argument_group("side by side, each in a process of its own, as a,b,c or all of them")
+    beside.add_argument("--threads", type=_counts, nargs="?", const=(), metavar="N,N", help="default 1,2,4")
+    beside.add_argument("--detectors", type=_names, nargs="?", const=(), metavar="KIND,KIND", help="all installed")
+    beside.add_argument("--models", type=_names, nargs="?", const=(), metavar="MODEL,MODEL", help="all shipped")
+    bench.add_argument("--operators", action="store_true", help="profile the model's operators with benchmark_model")
+    bench.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file, to be shared")
+    bench.add_argument("--plot", type=Path, metavar="FILE", help="draw them as a PNG (needs the extra plots)")
+    bench.add_argument("--compare", type=Path, metavar="OLD.json", help="say what became slower since that run")
 
 
 def _load(args: argparse.Namespace, journal_fields: Mapping[str, str] = MappingProxyType({})) -> "Config":
@@ -198,9 +234,21 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _bench(args: argparse.Namespace) -> int:
-    from edge_fer.bench import run_bench
+    from edge_fer.bench import Wanted, run_bench
 
-    return run_bench(_load(args), sys.stdout, seconds=args.seconds, json_file=args.json)
+    wanted = Wanted(
+        source=args.source,
+        faces=args.faces,
+        seconds=args.seconds,
+        threads=args.threads,
+        detectors=args.detectors,
+        models=args.models,
+        operators=args.operators,
+        json_file=args.json,
+        plot=args.plot,
+        against=args.compare,
+    )
+    return run_bench(_load(args), sys.stdout, wanted)
 
 
 def _watch(args: argparse.Namespace) -> int:

@@ -195,26 +195,24 @@ def test_models_verify_and_pull_leave_a_good_file_alone(
 def test_bench_writes_the_figures_that_others_rely_on(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    edge_fer("bench", "--config", config, "--seconds", "30", "--json", tmp_path / "bench.json")
+    edge_fer("bench", "--config", config, "--source", "clip", "--seconds", "0.3", "--json", tmp_path / "bench.json")
     figures = json.loads((tmp_path / "bench.json").read_text())
-    assert figures["frames"] == 10  # twenty less the warm-up
     assert list(figures["stages"]) == ["capture", "detect", "track", "classify", "smooth", "publish"]
-    assert figures["stages"]["detect"].keys() == {"p50_ms", "p90_ms", "p95_ms", "p99_ms"}
+    assert {"p50_ms", "p90_ms", "p99_ms"} <= figures["stages"]["detect"].keys()
     assert (figures["detector"], figures["model"]["name"], figures["time_to_first_reading_s"]) == ("haar", "tiny", None)
     assert {"fps", "rss_mb", "board", "overhead"} <= figures.keys()
-    assert "frames/s" in capsys.readouterr().out
+    assert "\nfps  " in capsys.readouterr().out
 
 
 def test_bench_says_where_it_cannot_write(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    edge_fer("bench", "--config", config, "--json", tmp_path / "missing" / "bench.json", code=1)
+    json_file = tmp_path / "missing" / "bench.json"
+    edge_fer("bench", "--config", config, "--source", "clip", "--seconds", "0.1", "--json", json_file, code=1)
     assert f"{tmp_path}/missing/bench.json" in capsys.readouterr().err
 
 
-def test_bench_refuses_a_film_that_is_too_short(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((48, 64), np.uint8))
-    path = write_config(tmp_path, camera={"source": str(tmp_path / "a.png"), "realtime": False})
-    edge_fer("bench", "--config", path, code=1)
-    assert "a.png: 1 frames are too few to measure; more than 10 are needed" in capsys.readouterr().err
+def test_bench_refuses_a_film_that_is_too_short(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edge_fer("bench", "--config", config, code=1)
+    assert "film.avi: 20 frames are too few to measure" in capsys.readouterr().err
 
 
 def test_an_output_pipe_that_closes_is_no_error(config: Path) -> None:

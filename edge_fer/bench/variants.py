@@ -1,0 +1,120 @@
+"""Other choices side by side, each in a process of its own: memory, start and thread pools are then its own, too."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from edge_fer.bench.figures import Figures, Variant, read_figures
+from edge_fer.bench.setup import SourceKind
+from edge_fer.config import Config, DetectorConfig, MqttConfig, WebConfig
+from edge_fer.configfile import as_yaml
+from edge_fer.errors import EdgeFerError
+
+_PATIENCE_S: Final = 120.0
+"""Beyond the window, for a slow board to start and warm up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What to set side by side; empty: nothing.
+
+    Attributes:
+        threads: numbers of them.
+        detectors: kinds.
+        models: names or paths.
+    """
+
+    threads: Sequence[int] = ()
+    detectors: Sequence[str] = ()
+    models: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How each is measured, beside its configuration.
+
+    Attributes:
+        source: see `open_origin`.
+        faces: see `open_origin`.
+        seconds: length of the window.
+    """
+
+    source: SourceKind
+    faces: int
+    seconds: float
+
+
+Measure: TypeAlias = Callable[[Config, Way], Figures]
+
+
+def side_by_side(
+    config: Config, choices: Choices, way: Way, *, detector: str, measure: Measure | None = None
+) -> Iterator[Variant]:
+    """Each choice with all else as configured; one that cannot run says why.
+
+    Args:
+        config: the configuration.
+        choices: what to try.
+        way: how.
+        detector: the one that the configuration came to: its own file stays with it.
+        measure: runs one; None: in a process of its own.
+    """
+    run = measure or measure_apart
+    for option, choice, changed in _configs(config, choices, detector):
+        try:
+            yield _variant(option, choice, run(changed, way))
+        except EdgeFerError as error:
+            yield Variant(option, choice, problem=str(error))
+
+
+def measure_apart(config: Config, way: Way) -> Figures:
+    """Run `edge-fer bench` with a configuration, without broker and page.
+
+    Raises:
+        EdgeFerError: it failed; says why in its own words.
+    """
+    quiet = config.model_copy(update={"mqtt": MqttConfig(enabled=False), "web": WebConfig()})
+    with tempfile.TemporaryDirectory(prefix="edge-fer-bench-") as name:
+        settings, answer = Path(name) / "edge-fer.yaml", Path(name) / "bench.json"
+        settings.write_text(as_yaml(quiet), encoding="utf-8")
+        command = [sys.executable, "-m", "edge_fer", "bench", "--config", str(settings), "--source", way.source]
+        command += ["--faces", str(way.faces), "--seconds", str(way.seconds), "--json", str(answer)]
+        try:
+            done = subprocess.run(  # noqa: S603
+                command, capture_output=True, text=True, check=False, timeout=way.seconds + _PATIENCE_S
+            )
+        except subprocess.TimeoutExpired as error:
+            raise EdgeFerError(f"did not end within {error.timeout:.0f} s") from error
+        if done.returncode:
+            lines = done.stderr.strip().splitlines() or [f"ended with exit code {done.returncode}"]
+            raise EdgeFerError(lines[-1].removeprefix("edge-fer: "))
+        return read_figures(answer)
+
+
+def _configs(config: Config, choices: Choices, detector: str) -> Iterator[tuple[str, str, Config]]:
+    for threads in choices.threads:
+        yield "threads", str(threads), config.model_copy(update={"threads": threads})
+    for kind in choices.detectors:
+        settings = config.detector.model_dump() | {"kind": kind}
+        if kind != detector:
+            settings["model"] = None
+        yield "detector", kind, config.model_copy(update={"detector": DetectorConfig.model_validate(settings)})
+    for model in choices.models:
+        yield "model", model, config.model_copy(update={"model": model})
+
+
+def _variant(option: str, choice: str, figures: Figures) -> Variant:
+    return Variant(
+        option=option,
+        choice=choice,
+        fps=figures.fps,
+        work=figures.work,
+        detect=figures.stages.get("detect"),
+        classify=figures.stages.get("classify"),
+        rss_mb=figures.rss_mb,
+        time_to_first_reading_s=figures.time_to_first_reading_s,
+    )

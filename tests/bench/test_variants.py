@@ -1,0 +1,97 @@
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edge_fer.bench.figures import Figures
+from edge_fer.bench.operators import find_tool, profile_operators
+from edge_fer.bench.variants import Choices, Way, measure_apart, side_by_side
+from edge_fer.config import Config, DetectorConfig, MqttConfig
+from edge_fer.errors import EdgeFerError, ModelError
+
+if TYPE_CHECKING:
+    from tests.bench.conftest import MakeFigures
+
+TINY = Path(__file__).parents[1] / "fixtures" / "tiny.tflite"
+WAY = Way("synthetic", faces=1, seconds=0.2)
+
+
+def test_each_choice_changes_one_option_alone(make_figures: "MakeFigures") -> None:
+    config = Config(detector=DetectorConfig(kind="yunet", model="/here/yunet.onnx"))
+    measured: list[Config] = []
+
+    def measure(changed: Config, way: Way) -> Figures:
+        assert way is WAY
+        measured.append(changed)
+        return make_figures(fps=float(len(measured)))
+
+    choices = Choices(threads=(1, 4), detectors=("yunet", "haar"), models=("emotion",))
+    variants = list(side_by_side(config, choices, WAY, detector="yunet", measure=measure))
+    assert [(one.option, one.choice, one.fps) for one in variants] == [
+        ("threads", "1", 1.0),
+        ("threads", "4", 2.0),
+        ("detector", "yunet", 3.0),
+        ("detector", "haar", 4.0),
+        ("model", "emotion", 5.0),
+    ]
+    assert [one.threads for one in measured] == [1, 4, 1, 1, 1]
+    # The named file is YuNet's own; Haar takes the one that comes with OpenCV.
+    assert [(one.detector.kind, one.detector.model) for one in measured[2:4]] == [
+        ("yunet", "/here/yunet.onnx"),
+        ("haar", None),
+    ]
+    assert measured[4].model == "emotion"
+
+
+def test_one_that_cannot_run_says_why_and_keeps_no_other_from_running(make_figures: "MakeFigures") -> None:
+    def measure(changed: Config, _way: Way) -> Figures:
+        if changed.threads == 2:
+            raise EdgeFerError("too many threads")
+        return make_figures()
+
+    variants = list(side_by_side(Config(), Choices(threads=(2, 4)), WAY, detector="haar", measure=measure))
+    assert [(one.choice, one.fps, one.problem) for one in variants] == [
+        ("2", None, "too many threads"),
+        ("4", 160.0, None),
+    ]
+
+
+def test_a_process_of_its_own_measures_without_the_broker() -> None:
+    config = Config(model=str(TINY), detector=DetectorConfig(kind="haar"), mqtt=MqttConfig(host="broker.invalid"))
+    figures = measure_apart(config, WAY)
+    assert (figures.model["name"], figures.detector, figures.conditions["source"]) == (
+        "tiny",
+        "haar",
+        "synthetic, 1 face",
+    )
+    assert figures.latency.broker == "none asked for (mqtt.enabled is false)"
+
+
+def test_a_process_that_fails_gives_its_own_sentence(tmp_path: Path) -> None:
+    config = Config(model=str(tmp_path / "none.tflite"))
+    with pytest.raises(EdgeFerError, match=r"^.*none\.tflite: the model cannot be read: No such file or directory$"):
+        measure_apart(config, WAY)
+
+
+def tool(folder: Path, script: str) -> str:
+    path = folder / "benchmark_model"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_the_operators_come_from_the_runtimes_own_tool(tmp_path: Path) -> None:
+    told = profile_operators(TINY, threads=2, tool=tool(tmp_path, 'echo "$@"; echo CONV_2D 0.1 >&2'))
+    assert told == f"--graph={TINY} --num_threads=2 --enable_op_profiling=true\nCONV_2D 0.1\n"
+
+
+def test_a_tool_that_fails_is_told(tmp_path: Path) -> None:
+    failing = tool(tmp_path, "echo no such graph; exit 3")
+    with pytest.raises(ModelError, match=r"benchmark_model failed with exit code 3: no such graph$"):
+        profile_operators(TINY, threads=1, tool=failing)
+
+
+def test_a_tool_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ModelError, match="LiteRT's Python interpreter offers none, and benchmark_model is not on"):
+        find_tool()
