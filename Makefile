@@ -4,6 +4,7 @@
 # make test-backends  runs the trainer's under JAX and PyTorch, which it installs (a gigabyte)
 # make test-homeassistant  runs those with a real Home Assistant and Node-RED, which it installs (1.5 GB; as root on Debian, with npm)
 # make test-system  runs those on booted Debian machines, whose roots it makes first (as root on Debian; see .ci/run for packages)
+# make test-pi  runs those on an emulated Raspberry Pi, which it installs (400 MB; as root on Debian 12 for its packages)
 # make test-vm  runs those in a virtual machine with a camera, which it makes first (2 GB; as root on Debian 12 with cpio,
 #               mmdebstrap and qemu-system-x86; not in CI)
 # make deb    makes build/deb/edge-fer_*.deb for the Debian and the architecture that it runs on
@@ -18,7 +19,7 @@ NODE_RED := build/node-red
 SYSTEM := build/system
 VM := build/vm
 
-.PHONY: run test test-slow test-backends test-homeassistant test-system test-vm deb lint format clean
+.PHONY: run test test-slow test-backends test-homeassistant test-system test-vm test-pi deb lint format clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.for-run
@@ -41,6 +42,10 @@ test-homeassistant: $(VENV)/.for-test | $(HOME_ASSISTANT) $(NODE_RED)
 
 test-system: $(VENV)/.for-test $(SYSTEM)/bookworm/wheels $(SYSTEM)/trixie/wheels
 	EDGE_FER_SYSTEM=$(SYSTEM) $(BIN)/pytest -m system
+
+test-pi: $(VENV)/.for-test
+	tests/pi/install $(BIN)/python
+	$(BIN)/pytest -m pi
 
 # To compress the package takes longer than all else.
 test-vm: export DPKG_DEB_COMPRESSOR_TYPE = none
