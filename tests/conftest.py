@@ -92,9 +92,12 @@ class Subscriber:
     """Collects what `mosquitto_sub`, a client that shares no code with ours, receives."""
 
     def __init__(self, host: str, port: int, topic: str, *options: str) -> None:
-        command = [require("mosquitto_sub"), "-h", host, "-p", str(port), "-t", topic, "-q", "1", "-F", "%j", *options]
+        address = ["-h", host, "-p", str(port), "-t", topic, "-q", "1"]
+        # By itself it writes that it is subscribed with the first message.
+        command = ["stdbuf", "-oL", require("mosquitto_sub"), *address, "-F", "%j", "--debug", *options]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self._changed = threading.Condition()
+        self._subscribed = False
         self._messages: list[Received] = []
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
@@ -108,6 +111,12 @@ class Subscriber:
     def on(self, topic: str) -> list[Received]:
         """Those whose topic ends so."""
         return [message for message in self.messages if message.topic.endswith(topic)]
+
+    def wait_until_subscribed(self, timeout_s: float = 10) -> None:
+        """From now on it misses nothing; fails when the broker does not answer."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._subscribed, timeout_s):
+                pytest.fail(f"mosquitto_sub is not subscribed after {timeout_s} s")
 
     def wait_for(self, topic: str, payload: str | None = None, *, count: int = 1, timeout_s: float = 10) -> Received:
         """The `count`th message whose topic ends so, with this payload if given; fails when it does not come."""
@@ -131,11 +140,13 @@ class Subscriber:
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            told = json.loads(line)
             with self._changed:
-                self._messages.append(
-                    Received(told["topic"], told.get("payload") or "", told["qos"], bool(told["retain"]))
-                )
+                if line.startswith("{"):
+                    told = json.loads(line)
+                    payload = told.get("payload") or ""
+                    self._messages.append(Received(told["topic"], payload, told["qos"], bool(told["retain"])))
+                elif line.startswith("Subscribed"):
+                    self._subscribed = True
                 self._changed.notify_all()
 
 
@@ -181,9 +192,10 @@ class Mosquitto:
         self._process.send_signal(signal.SIGCONT)
 
     def subscribe(self, topic: str = "#", *options: str) -> Subscriber:
-        """A subscriber that has received whatever is retained soon; further options go to `mosquitto_sub`."""
+        """A subscriber that misses nothing from now on; further options go to `mosquitto_sub`."""
         subscriber = Subscriber(self.host, self.port, topic, *options)
         self._subscribers.append(subscriber)
+        subscriber.wait_until_subscribed()
         return subscriber
 
     def retained(self) -> set[str]:
