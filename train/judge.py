@@ -14,6 +14,7 @@ from edge_fer.tflite import softmax
 from .augment import plain
 from .data.dataset import Dataset, Images
 from .distribute import alone
+from .torch_kernels import on_fast_kernels
 
 
 def predict(net: keras.Model, images: Images, batch_size: int = 512) -> NDArray[np.float64]:
@@ -93,6 +94,7 @@ class Judge(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
         self.best: float | None = None
         self.best_weights: list[NDArray[np.float32]] = []
         self._shipped, self._copy = shipped, shipped_training
+        self._fast = on_fast_kernels(shipped)
         self._dataset, self._monitor, self._run = dataset, monitor, run
         self._averaged, self._seed, self._writes = averaged, seed, writes
 
@@ -101,7 +103,7 @@ class Judge(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
         self._take_weights()
         validation = self._dataset.validation
         with alone():
-            scores = score(predict(self._shipped, validation.images), validation.labels, self._dataset.classes)
+            scores = score(predict(self._fast, validation.images), validation.labels, self._dataset.classes)
         logs |= {"val_accuracy": scores.accuracy, "val_macro_f1": scores.macro_f1, "val_loss": scores.nll}
         logs["learning_rate"] = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
         value = -logs["val_loss"] if self._monitor == "val_loss" else logs[self._monitor]
@@ -123,7 +125,9 @@ class Judge(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
         with alone():
             for variable, value in zip(self._copy.variables, current, strict=True):
                 variable.assign(value)
-            recalibrate(self._shipped, self._dataset.train.images, self._seed)
+            self._fast.set_weights(self._shipped.get_weights())
+            recalibrate(self._fast, self._dataset.train.images, self._seed)
+            self._shipped.set_weights(self._fast.get_weights())
 
 
 def save_whole(net: keras.Model, path: Path) -> None:
