@@ -17,27 +17,15 @@ from edge_fer.control import Request
 from edge_fer.errors import BrokerError, ConfigError
 from edge_fer.forget import run_forget
 from edge_fer.publish.mqtt import MqttSink, connect
-from edge_fer.publish.reports import DeviceState, Info
-from edge_fer.records import LABELS, Reading
+from edge_fer.publish.reports import DeviceState
+from tests.samples import HAPPY, INFO
 
 if TYPE_CHECKING:
     from tests.conftest import Mosquitto
 
 pytestmark = pytest.mark.real
 
-SCORES = {label: 0.7 if label == "happy" else 0.05 for label in LABELS}
-HAPPY = Reading(0.0, 3, "happy", 0.7, SCORES, (0.1, 0.2, 0.2, 0.2), 2.4)
 STATE = DeviceState(paused=False, camera_online=True, faces=1, started_at_s=0, heartbeat_s=10, rate_hz=5, health_s=30)
-INFO = Info(
-    version="0.1.0",
-    model_name="emotion",
-    model_sha256="ab" * 32,
-    labels=LABELS,
-    camera="pattern",
-    detector="yunet",
-    started_at_s=0.0,
-    config_digest="c0ffee",
-)
 KITCHEN = {
     "homeassistant/device/edge-fer_kitchen/config",
     *(

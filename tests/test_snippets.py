@@ -16,25 +16,13 @@ from edge_fer.control import Request
 from edge_fer.publish import schemas
 from edge_fer.publish.homeassistant import device
 from edge_fer.publish.mqtt import connect
-from edge_fer.publish.reports import DeviceState, HealthReport, Info
-from edge_fer.records import LABELS, Reading
+from edge_fer.publish.reports import DeviceState, HealthReport
+from tests.samples import HAPPY, INFO
 
 if TYPE_CHECKING:
     from tests.conftest import Mosquitto
 
 ROOT = Path(__file__).parents[1]
-SCORES = {label: 0.7 if label == "happy" else 0.05 for label in LABELS}
-HAPPY = Reading(0.0, 3, "happy", 0.7, SCORES, (0.1, 0.2, 0.2, 0.2), 2.4)
-INFO = Info(
-    version="0.1.0",
-    model_name="emotion",
-    model_sha256="ab" * 32,
-    labels=LABELS,
-    camera="pattern",
-    detector="yunet",
-    started_at_s=0.0,
-    config_digest="c0ffee",
-)
 
 
 @pytest.mark.real

@@ -22,21 +22,11 @@ import pytest
 from edge_fer.control import Request
 from edge_fer.publish.mqtt import MqttSink, connect
 from edge_fer.publish.picture import encode_picture
-from edge_fer.publish.reports import HealthReport, Info
+from edge_fer.publish.reports import HealthReport
 from edge_fer.records import LABELS, Frame, Reading
+from tests.samples import INFO
 
 pytestmark = [pytest.mark.real, pytest.mark.homeassistant]
-
-INFO = Info(
-    version="0.1.0",
-    model_name="emotion",
-    model_sha256="ab" * 32,
-    labels=LABELS,
-    camera="pattern",
-    detector="yunet",
-    started_at_s=1769860682.0,
-    config_digest="c0ffee",
-)
 
 
 def reading(emotion: str) -> Reading:

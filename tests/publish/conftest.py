@@ -1,15 +1,21 @@
 """What several tests of the publisher share."""
 
+import dataclasses
+import logging
 import subprocess
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import pytest
 
+from edge_fer.publish.mqtt import MqttSink, connect
 from edge_fer.publish.reports import HealthReport, Info
 from edge_fer.records import LABELS, Reading
 from edge_fer.stages import Percentiles
+from tests.samples import INFO
 
 MakeReading: TypeAlias = Callable[..., Reading]
 
@@ -30,16 +36,7 @@ def make_reading() -> MakeReading:
 
 @pytest.fixture
 def info() -> Info:
-    return Info(
-        version="0.1.0",
-        model_name="emotion",
-        model_sha256="ab" * 32,
-        labels=LABELS,
-        camera="rtsp://camera.local:554/stream1",
-        detector="yunet",
-        started_at_s=1769860682.0,
-        config_digest="c0ffee",
-    )
+    return dataclasses.replace(INFO, camera="rtsp://camera.local:554/stream1", started_at_s=1769860682.0)
 
 
 @pytest.fixture
@@ -77,3 +74,40 @@ def authority(tmp_path: Path) -> Path:
             "-extfile", f"{name}.ext", "-out", f"{name}.pem",
         )  # fmt: skip
     return tmp_path
+
+
+class Message(Protocol):
+    """What the subscriber hands out."""
+
+    topic: str
+    payload: str
+    qos: int
+    retained: bool
+
+    @property
+    def json(self) -> Any: ...
+
+
+@pytest.fixture
+def open_sink() -> Iterator[Callable[..., MqttSink]]:
+    """Connects sinks for the device kitchen and closes them in the end."""
+    with ExitStack() as stack:
+
+        def make(broker: Any, **options: Any) -> MqttSink:
+            sink = connect(device="kitchen", **({"host": broker.host, "port": broker.port} | options))
+            stack.callback(sink.close)
+            return sink
+
+        yield make
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float = 10) -> None:
+    deadline_s = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline_s:
+            pytest.fail(f"not within {timeout_s} s")
+        time.sleep(0.005)
+
+
+def warnings_in(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]

@@ -3,7 +3,6 @@
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +16,7 @@ from edge_fer.publish.mqtt import MqttSink, VersionChoice, connect, try_broker
 from edge_fer.publish.paho import Tls
 from edge_fer.publish.reports import DeviceState
 from edge_fer.records import Reading
+from tests.publish.conftest import wait_until
 
 # paho leaves the socket of a failed handshake to the garbage collector
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -44,14 +44,6 @@ def websockets_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
         return port
-
-
-def wait_until(condition: Callable[[], bool], timeout_s: float = 10) -> None:
-    deadline_s = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline_s:
-            pytest.fail(f"not within {timeout_s} s")
-        time.sleep(0.005)
 
 
 @pytest.mark.real
