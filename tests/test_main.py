@@ -68,6 +68,15 @@ def test_the_daemon_never_imports_keras_or_the_trainer(config: Path) -> None:
     subprocess.run([sys.executable, "-c", script, "run", "--config", config], check=True)
 
 
+def test_the_daemon_holds_no_memory_for_what_is_not_configured(config: Path) -> None:
+    """Some megabytes are much on a board with 512."""
+    script = (
+        "import sys; from edge_fer.__main__ import main; code = main(sys.argv[1:]);"
+        "sys.exit(code or ', '.join({'asyncio', 'sqlite3', 'starlette', 'uvicorn', 'amqtt'} & set(sys.modules)) or 0)"
+    )
+    subprocess.run([sys.executable, "-c", script, "run", "--config", config], check=True)
+
+
 def test_run_ends_with_the_film(config: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         edge_fer("run", "--config", config)

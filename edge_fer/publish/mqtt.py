@@ -20,7 +20,6 @@ from edge_fer.publish.paho import Broker, PahoTransport, Tls
 from edge_fer.publish.policy import EmotionPolicy, FacesPolicy, OnChange, Publication
 from edge_fer.publish.probe import probe
 from edge_fer.publish.reports import HealthReport, Info, LinkStats
-from edge_fer.publish.spool import Spool
 from edge_fer.publish.transport import Version
 from edge_fer.records import Reading
 
@@ -281,7 +280,11 @@ def connect(
         websocket_path=websocket_path,
     )
     transport = PahoTransport(broker, will=availability(base, online=False))
-    spool = None if event_spool is None else Spool(event_spool)
+    spool = None
+    if event_spool is not None:
+        from edge_fer.publish.spool import Spool  # noqa: PLC0415 - SQLite is a megabyte
+
+        spool = Spool(event_spool)
     outbox = Outbox(capacity=event_max_queued, spool=spool)
     outbox.restore(time.monotonic(), ttl_s=event_max_age_s)
 

@@ -11,9 +11,10 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from edge_fer.publish.spool import Spool
+if TYPE_CHECKING:
+    from edge_fer.publish.spool import Spool
 
 _STATES: Final = 256
 """Topics whose state may wait; beyond it the oldest state that is not retained is lost."""
@@ -67,7 +68,7 @@ class Outbox:
     """
 
     def __init__(
-        self, *, capacity: int = 1000, spool: Spool | None = None, wall_clock: Callable[[], float] = time.time
+        self, *, capacity: int = 1000, spool: "Spool | None" = None, wall_clock: Callable[[], float] = time.time
     ) -> None:
         """An empty box.
 

@@ -4,7 +4,6 @@ The loop only swaps a reference. Everything that costs time (JSON, JPEG) happens
 viewer asks: viewers wake together on the ticks of one clock, so that they share one view, and one JPEG, per tick.
 """
 
-import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -209,6 +208,8 @@ class Feed:
 
     async def states(self) -> AsyncGenerator[dict[str, Any], None]:
         """The state now, then whenever it is another, and at least every `HEARTBEAT_S`, until the page closes."""
+        import asyncio  # noqa: PLC0415 - a megabyte, for those who have the page
+
         sent: View | None = None
         due_s = self._clock()
         while not self._ended:
