@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import os
 import platform
 import statistics
 import time
@@ -23,6 +24,7 @@ from edge_fer.errors import EdgeFerError
 from edge_fer.preprocess import to_model_input
 from edge_fer.publish.mqtt import try_broker
 from edge_fer.records import Frame, GrayImage
+from edge_fer.threads import Work, advise, candidates, measure_threads
 
 CAMERA_S: Final = 2.0
 REPEATS: Final = 20
@@ -52,6 +54,7 @@ class Examination:
             "camera": self._camera,
             "detector": self._detector,
             "model": self._model,
+            "threads": self._threads,
             "broker": self._broker,
         }
         return [_look(name, look) for name, look in looks.items()]
@@ -72,7 +75,7 @@ class Examination:
 
     def _detector(self) -> str:
         detector = open_detector(self._config.detector, threads=self._config.threads)
-        frame = Frame(self._pixels, 0.0, 0)
+        frame = self._frame()
         faces = detector.detect(frame)
         spent_ms = _median_ms(lambda: detector.detect(frame))
         seen = f"{len(faces)} face{'s' if len(faces) != 1 else ''} in the last frame"
@@ -86,6 +89,27 @@ class Examination:
         spent_ms = _median_ms(lambda: network.logits(model_input))
         shipped = ", ".join(shipped_models())
         return f"{card.name} {card.sha256[:12]}, {len(content)} bytes, {spent_ms:.2f} ms per face (shipped: {shipped})"
+
+    def _threads(self) -> str:
+        configured = self._config.threads
+        counts = candidates(configured, cores=len(os.sched_getaffinity(0)))
+        if len(counts) == 1:
+            return f"{configured}, as this machine has one core to use"
+        try:
+            return advise(measure_threads(counts, self._dearest_frame), configured)
+        except EdgeFerError:
+            return "not measured, since detector or model cannot be used"
+
+    def _dearest_frame(self, threads: int) -> Work:
+        """What the loop does at most in a frame with one face: search all of it, and judge."""
+        detector = open_detector(self._config.detector, threads=threads)
+        card, content = load_model_files(find_model(self._config.model))
+        network = tflite.Network(content, card, threads=threads)
+        frame, model_input = self._frame(), to_model_input(np.zeros(card.input_size, np.uint8))
+        return lambda: (detector.detect(frame), network.logits(model_input))
+
+    def _frame(self) -> Frame:
+        return Frame(self._pixels, 0.0, 0)
 
     def _broker(self) -> str:
         mqtt = self._config.mqtt

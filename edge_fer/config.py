@@ -279,7 +279,7 @@ class Config(Section):
     model: Annotated[str, StringConstraints(min_length=1)] = "emotion"
     """A shipped model's name, or the path of a .tflite with its card (.json) beside it."""
     threads: Annotated[int, Field(ge=1, le=16)] = 1
-    """CPU threads for detector and classifier; more are faster on a board with idle cores, and warmer."""
+    """CPU threads for detector and classifier; `edge-fer check` measures which number suits this machine."""
     smoothing: SmoothingConfig = SmoothingConfig()
     mqtt: MqttConfig = MqttConfig()
     web: WebConfig = WebConfig()

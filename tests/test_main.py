@@ -139,12 +139,13 @@ def test_a_detector_that_is_not_installed(tmp_path: Path, capsys: pytest.Capture
 def test_check_says_what_works_and_what_does_not(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     edge_fer("check", "--config", config, "--json")
     findings = {finding["name"]: finding for finding in json.loads(capsys.readouterr().out)}
-    assert list(findings) == ["machine", "versions", "camera", "detector", "model", "broker"]
+    assert list(findings) == ["machine", "versions", "camera", "detector", "model", "threads", "broker"]
     assert all(finding["works"] for finding in findings.values())
     assert "film.avi: 64x48 MJPG 10 fps" in findings["camera"]["text"]
     assert findings["detector"]["text"].startswith("haar, ")
     assert findings["model"]["text"].startswith("tiny 88a08f11b165, 5672 bytes, ")
     assert findings["model"]["text"].endswith(f" ms per face (shipped: {', '.join(shipped_models())})")
+    assert "`threads: " in findings["threads"]["text"]
     assert findings["broker"]["text"] == "not asked for (mqtt.enabled is false)"
 
 
@@ -156,7 +157,7 @@ def test_check_fails_for_a_camera_and_a_broker_that_are_not_there(
     lines = capsys.readouterr().out.splitlines()
     assert [line[:15] for line in lines if line.startswith("FAIL")] == ["FAIL  camera   ", "FAIL  broker   "]
     assert "/dev/video99" in lines[2]
-    assert "The MQTT broker 127.0.0.1:1 cannot be reached: Connection refused" in lines[5]
+    assert "The MQTT broker 127.0.0.1:1 cannot be reached: Connection refused" in lines[6]
 
 
 def test_config_prints_what_is_in_effect_without_secrets(
