@@ -177,7 +177,7 @@ def _add_bench(bench: argparse.ArgumentParser) -> None:
     beside.add_argument("--threads", type=_counts, nargs="?", const=(), metavar="N,N", help="default 1,2,4")
     beside.add_argument("--detectors", type=_names, nargs="?", const=(), metavar="KIND,KIND", help="all installed")
     beside.add_argument("--models", type=_names, nargs="?", const=(), metavar="MODEL,MODEL", help="all shipped")
-    bench.add_argument("--operators", action="store_true", help="profile the model's operators with benchmark_model")
+    bench.add_argument("--operators", action="store_true", help="tell what each operator of the model takes, too")
     bench.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file, to be shared")
     bench.add_argument("--plot", type=Path, metavar="FILE", help="draw them as a PNG (needs the extra plots)")
     bench.add_argument("--compare", type=Path, metavar="OLD.json", help="say what became slower since that run")

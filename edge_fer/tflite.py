@@ -109,6 +109,17 @@ def runtime_version() -> str:
     return f"{distribution} {metadata.version(distribution)}"
 
 
+def file_schema() -> ModuleType:
+    """Reader and writer of `.tflite` files, which LiteRT brings along.
+
+    Raises:
+        ModelError: LiteRT is not installed; tflite-runtime brings none.
+    """
+    if importlib.util.find_spec("ai_edge_litert") is None:
+        raise ModelError("looking into a model needs LiteRT, tflite-runtime cannot: pip install ai-edge-litert")
+    return importlib.import_module("ai_edge_litert.schema_py_generated")
+
+
 def _runtime() -> ModuleType:
     for name in ("ai_edge_litert", "tflite_runtime"):
         if importlib.util.find_spec(name) is not None:

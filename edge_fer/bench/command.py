@@ -13,11 +13,11 @@ from edge_fer.bench.delivery import Delivery
 from edge_fer.bench.figures import Figures, read_figures, write_figures
 from edge_fer.bench.machine import process_age_s
 from edge_fer.bench.measure import Bench, figures, run_window
-from edge_fer.bench.operators import find_tool, profile_operators
+from edge_fer.bench.operators import Cut, cut_network, operator_table, profile_operators
 from edge_fer.bench.setup import SourceKind, conditions, open_origin
 from edge_fer.bench.table import table
 from edge_fer.bench.variants import Choices, Way, side_by_side
-from edge_fer.card import find_model, shipped_models
+from edge_fer.card import find_model, load_model_files, shipped_models
 from edge_fer.config import Config, DetectorConfig
 from edge_fer.model_files import YUNET, installed_path
 from edge_fer.pipeline import open_pipeline
@@ -64,7 +64,7 @@ def run_bench(config: Config, out: TextIO, wanted: Wanted) -> int:
     """
     if wanted.plot is not None:
         importlib.import_module("edge_fer.bench.plot")  # an extra; miss it before half a minute is gone
-    tool = find_tool() if wanted.operators else None
+    cuts = _cuts(config) if wanted.operators else []
     old = None if wanted.against is None else read_figures(wanted.against)
     found = measure(config, wanted, old)
     choices, way = _choices(config, wanted), Way(wanted.source, wanted.faces, wanted.seconds)
@@ -78,8 +78,8 @@ def run_bench(config: Config, out: TextIO, wanted: Wanted) -> int:
         draw_figures(found, wanted.plot)
     if old is not None:
         print(f"\n{comparison_table(compare(old, found))}", file=out)
-    if tool is not None:
-        print(f"\n{profile_operators(find_model(config.model), threads=config.threads, tool=tool)}", file=out)
+    if cuts:
+        print(f"\n{operator_table(profile_operators(cuts, threads=config.threads))}", file=out)
     return 0
 
 
@@ -129,6 +129,11 @@ def measure(config: Config, wanted: Wanted, old: Figures | None = None) -> Figur
             )
         finally:
             delivery.close()
+
+
+def _cuts(config: Config) -> list[Cut]:
+    _, content = load_model_files(find_model(config.model))
+    return cut_network(content)
 
 
 def _choices(config: Config, wanted: Wanted) -> Choices:

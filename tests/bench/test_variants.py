@@ -4,10 +4,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge_fer.bench.figures import Figures
-from edge_fer.bench.operators import find_tool, profile_operators
 from edge_fer.bench.variants import Choices, Way, measure_apart, side_by_side
 from edge_fer.config import Config, DetectorConfig, MqttConfig
-from edge_fer.errors import EdgeFerError, ModelError
+from edge_fer.errors import EdgeFerError
 
 if TYPE_CHECKING:
     from tests.bench.conftest import MakeFigures
@@ -71,27 +70,3 @@ def test_a_process_that_fails_gives_its_own_sentence(tmp_path: Path) -> None:
     config = Config(model=str(tmp_path / "none.tflite"))
     with pytest.raises(EdgeFerError, match=r"^.*none\.tflite: the model cannot be read: No such file or directory$"):
         measure_apart(config, WAY)
-
-
-def tool(folder: Path, script: str) -> str:
-    path = folder / "benchmark_model"
-    path.write_text(f"#!/bin/sh\n{script}\n")
-    path.chmod(0o755)
-    return str(path)
-
-
-def test_the_operators_come_from_the_runtimes_own_tool(tmp_path: Path) -> None:
-    told = profile_operators(TINY, threads=2, tool=tool(tmp_path, 'echo "$@"; echo CONV_2D 0.1 >&2'))
-    assert told == f"--graph={TINY} --num_threads=2 --enable_op_profiling=true\nCONV_2D 0.1\n"
-
-
-def test_a_tool_that_fails_is_told(tmp_path: Path) -> None:
-    failing = tool(tmp_path, "echo no such graph; exit 3")
-    with pytest.raises(ModelError, match=r"benchmark_model failed with exit code 3: no such graph$"):
-        profile_operators(TINY, threads=1, tool=failing)
-
-
-def test_a_tool_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ModelError, match="LiteRT's Python interpreter offers none, and benchmark_model is not on"):
-        find_tool()

@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 
 from edge_fer.assembly import Assembly
+from edge_fer.bench.operators import cut_network
 from edge_fer.camera import CameraState, Capture, EndOfStream
 from edge_fer.card import find_model, load_model_files
 from edge_fer.config import DetectorConfig
@@ -163,6 +164,20 @@ def count_networks(read: Read, args: argparse.Namespace, _scene: Scene) -> Count
     return found
 
 
+def count_operators(read: Read, args: argparse.Namespace, _scene: Scene) -> Counts:
+    """Each operator of a classifier: what the network takes up to it, less what it takes up to the one before."""
+    found: Counts = {}
+    for model in args.models:
+        file = Path(model) if model.endswith(".tflite") else find_model(model)
+        before = 0
+        for number, cut in enumerate(cut_network(file.read_bytes()), start=1):
+            upto = cost(read, open_interpreter(cut.content).invoke)
+            shape = "x".join(str(side) for side in cut.output[1:])
+            found[f"{file.stem}: {number} {cut.operator} {shape}"] = upto - before
+            before = upto
+    return found
+
+
 def _logits(network: Network, crop: GrayImage) -> None:
     network.logits(to_model_input(crop))
 
@@ -210,6 +225,7 @@ def count_idle(read: Read, args: argparse.Namespace, scene: Scene) -> Counts:
 
 PARTS: Final[dict[str, Callable[[Read, argparse.Namespace, Scene], Counts]]] = {
     "network": count_networks,
+    "operators": count_operators,
     "crop": count_crops,
     "detector": count_detectors,
     "loop": count_loop,

@@ -24,8 +24,12 @@ import matplotlib as mpl
 HERE: Final = Path(__file__).parent
 TREE: Final = HERE.parents[1]
 CORES: Final = {"cortex-a53": "Pi 3, Zero 2 W", "cortex-a72": "Pi 4", "cortex-a76": "Pi 5"}
-PARTS: Final = ("network", "crop", "detector", "loop", "idle")
-GUARDED: Final = {"cortex-a53": ("network",), "cortex-a72": PARTS, "cortex-a76": ("network",)}
+PARTS: Final = ("network", "operators", "crop", "detector", "loop", "idle")
+GUARDED: Final = {
+    "cortex-a53": ("network",),
+    "cortex-a72": ("network", "crop", "detector", "loop", "idle"),
+    "cortex-a76": ("network",),
+}
 """Beyond the networks, whose kernels differ, one core tells of all."""
 YUNET: Final = TREE.parent / "shared/data/models/face_detection_yunet_2023mar.onnx"
 HEADROOM: Final = 0.03
