@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Final, TextIO, get_args
 
-from edge_fer.bench.compare import compare, comparison_table, refuse_unlike
+from edge_fer.bench.compare import compare, comparison_table, disturbance, refuse_unlike
 from edge_fer.bench.delivery import Delivery
 from edge_fer.bench.figures import Figures, read_figures, write_figures
 from edge_fer.bench.machine import process_age_s
@@ -77,7 +77,7 @@ def run_bench(config: Config, out: TextIO, wanted: Wanted) -> int:
 
         draw_figures(found, wanted.plot)
     if old is not None:
-        print(f"\n{comparison_table(compare(old, found))}", file=out)
+        print(f"\n{comparison_table(compare(old, found), disturbance(old, found))}", file=out)
     if cuts:
         print(f"\n{operator_table(profile_operators(cuts, threads=config.threads))}", file=out)
     return 0

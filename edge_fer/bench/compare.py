@@ -1,5 +1,6 @@
 """What became slower between two runs, with intervals; runs under unlike conditions are not compared."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -60,7 +61,8 @@ def compare(old: Figures, new: Figures) -> list[Change]:
 
     Each interval is a percentile bootstrap (Efron & Tibshirani, "An Introduction to the Bootstrap", 1993) of the ratio
     of two means over the blocks of each window. Blocks of some seconds even out what neighbouring frames share, but
-    not what a whole run shares, such as the temperature; hence `MATTERS`.
+    not what a whole run shares, such as the temperature; hence `MATTERS`. Where other work disturbed a run, nothing is
+    called slower or faster.
 
     Raises:
         DataError: the runs are unlike, or too short.
@@ -78,19 +80,36 @@ def compare(old: Figures, new: Figures) -> list[Change]:
         _change("all work", "ms", _work(old), _work(new), more_is_better=False),
     ]
     shared = [stage for stage in _work_stages(new) if stage in old.stages]
-    return changes + [
-        _change(stage, "ms", _stage(old, stage), _stage(new, stage), more_is_better=False) for stage in shared
-    ]
+    changes += [_change(stage, "ms", _stage(old, stage), _stage(new, stage), more_is_better=False) for stage in shared]
+    return (
+        changes
+        if disturbance(old, new) is None
+        else [dataclasses.replace(change, slower=False, faster=False) for change in changes]
+    )
 
 
-def comparison_table(changes: Sequence[Change]) -> str:
-    """The changes, and in the last line what they come to."""
+def disturbance(old: Figures, new: Figures) -> str | None:
+    """What keeps two runs from telling what became slower; None if nothing does."""
+    if not (old.cpu.disturbed or new.cpu.disturbed):
+        return None
+    return f"other work took {old.cpu.others:.0f} % of a core then, {new.cpu.others:.0f} % now"
+
+
+def comparison_table(changes: Sequence[Change], disturbed: str | None = None) -> str:
+    """The changes, and in the last line what they come to.
+
+    Args:
+        changes: see `compare`.
+        disturbed: see `disturbance`.
+    """
     lines = [f"{'compared':10}{'before':>10}{'now':>10}{'change':>9}   {CONFIDENCE:.0%} interval"]
     for change in changes:
         low, high = (f"{bound - 1:+.1%}" for bound in change.interval)
         verdict = "SLOWER" if change.slower else "faster" if change.faster else ""
         numbers = f"{change.old:10.3f}{change.new:10.3f}{change.ratio - 1:+9.1%}"
         lines.append(f"{change.name:10}{numbers}   {f'{low} to {high}':20}{verdict}".rstrip())
+    if disturbed is not None:
+        return "\n".join([*lines, f"no verdict, {disturbed}: quieten it, and measure both again"])
     slower = [change.name for change in changes if change.slower]
     told = f"slower: {', '.join(slower)}" if slower else "nothing became slower"
     return "\n".join([*lines, f"{told} (by {MATTERS:.0%} or more, and beyond chance)"])

@@ -13,6 +13,8 @@ from edge_fer.bench.laps import Block, Spread
 from edge_fer.errors import DataError
 
 FORMAT: Final = 1
+DISTURBED: Final = 25.0
+"""Per cent of one core that other work may take before it is said to disturb."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,11 @@ class Cpu:
     def others(self) -> float:
         """What all other processes used; 0 where the system does not tell."""
         return max(0.0, sum(self.cores) - self.process)
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether other work took so much that the figures say little."""
+        return self.others > DISTURBED
 
 
 @dataclass(frozen=True, slots=True)

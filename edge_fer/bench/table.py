@@ -9,9 +9,6 @@ from edge_fer.bench.laps import WAITING, Spread
 SHORT_S: Final = 10.0
 """A window shorter than this is said to be too short: a clock that is throttled has not settled."""
 
-DISTURBED: Final = 25.0
-"""Per cent of one core that other work may take before it is said to disturb."""
-
 
 def table(figures: Figures) -> str:
     """All that was measured, to be read from above."""
@@ -57,7 +54,7 @@ def _summary(figures: Figures) -> Iterator[str]:
     yield _row(
         "CPU", f"{figures.cpu.process:.0f} % of one core, {spent_ms:.2f} ms per frame; cores in %: {cores or '?'}"
     )
-    if figures.cpu.others > DISTURBED:
+    if figures.cpu.disturbed:
         yield _row(
             "disturbed", f"other work took {figures.cpu.others:.0f} % of a core meanwhile; quieten it, measure again"
         )

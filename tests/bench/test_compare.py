@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from edge_fer.bench.compare import Change, compare, comparison_table, refuse_unlike
-from edge_fer.bench.figures import read_figures, write_figures
+from edge_fer.bench.compare import Change, compare, comparison_table, disturbance, refuse_unlike
+from edge_fer.bench.figures import Cpu, read_figures, write_figures
 from edge_fer.errors import DataError, EdgeFerError
 
 if TYPE_CHECKING:
@@ -114,6 +114,21 @@ def test_the_table_says_what_became_slower(make_figures: "MakeFigures") -> None:
     assert text.splitlines()[-1] == "slower: frames/s, CPU, all work, detect (by 5% or more, and beyond chance)"
     text = comparison_table(compare(make_figures(), make_figures()))
     assert text.splitlines()[-1] == "nothing became slower (by 5% or more, and beyond chance)"
+
+
+@pytest.mark.parametrize(("then", "now"), [(80.0, 3.0), (3.0, 80.0)])
+def test_beside_other_work_nothing_is_called_slower(make_figures: "MakeFigures", then: float, now: float) -> None:
+    old, new = (
+        make_figures(cpu=Cpu(96.0, (97.0, then))),
+        make_figures(cpu=Cpu(96.0, (97.0, now)), stages={"detect": 8.0}),
+    )
+    changes = compare(old, new)
+    assert by_name(changes)["detect"].ratio == 2.0
+    assert not any(change.slower or change.faster for change in changes)
+    assert comparison_table(changes, disturbance(old, new)).splitlines()[-1] == (
+        f"no verdict, other work took {then + 1:.0f} % of a core then, {now + 1:.0f} % now: "
+        "quieten it, and measure both again"
+    )
 
 
 def test_figures_come_back_from_their_file(make_figures: "MakeFigures", tmp_path: Path) -> None:
