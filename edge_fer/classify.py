@@ -1,6 +1,6 @@
 """From tracked faces to calibrated probabilities."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import numpy as np
@@ -40,13 +40,23 @@ class Classifier:
         self._size = card.input_size
         self._temperature = card.temperature
 
-    def classify(self, frame: Frame, tracks: Iterable[Track]) -> list[Emotion]:
-        """Judge faces of tracks that are seen; one that is only remembered has no picture here."""
-        return [self._judge(frame, track) for track in tracks if track.seen]
+    def classify(
+        self, frame: Frame, tracks: Iterable[Track], lap: Callable[[str], object] = lambda _stage: None
+    ) -> list[Emotion]:
+        """Judge faces of tracks that are seen; one that is only remembered has no picture here.
 
-    def _judge(self, frame: Frame, track: Track) -> Emotion:
-        crop = lighten(crop_face(frame.pixels, track.box, self._margin, self._size))
-        scores = softmax(self._network.logits(to_model_input(crop)), self._temperature)
+        Args:
+            frame: where they are.
+            tracks: whom to judge; asked for one after the other.
+            lap: told of each face when it is cut out (`crop`) and when it is judged (`classify`).
+        """
+        return [self._judge(frame, track, lap) for track in tracks if track.seen]
+
+    def _judge(self, frame: Frame, track: Track, lap: Callable[[str], object]) -> Emotion:
+        batch = to_model_input(lighten(crop_face(frame.pixels, track.box, self._margin, self._size)))
+        lap("crop")
+        scores = softmax(self._network.logits(batch), self._temperature)
+        lap("classify")
         return Emotion(track.id, tuple(scores.tolist()))
 
 

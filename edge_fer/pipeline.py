@@ -96,9 +96,8 @@ class Pipeline:
         fresh = (one.id for one in self._tracker.followed if one.found_s == frame.time_s)
         urgent = self._cadence.to_judge(tracks, fresh)
         watch.lap("track")
-        emotions = self._classifier.classify(frame, self._budget.affordable("judge", urgent))
+        emotions = self._classifier.classify(frame, self._budget.affordable("judge", urgent), watch.lap)
         self._cadence.judged(tracks, [emotion.track for emotion in emotions])
-        watch.lap("classify")
         readings = self._smoother.update(frame.time_s, tracks, emotions, frame.pixels.shape)
         watch.lap("smooth")
         return readings

@@ -210,7 +210,7 @@ def test_health_is_reported_once_a_period() -> None:
     capture.script = [wait_5_s, 0.0, wait_5_s, 0.1, wait_5_s, 0.2, wait_5_s, 0.3]
     reports = [heard for heard in stage.run() if isinstance(heard, HealthReport)]
     assert [(report.fps, report.dropped_frames, report.camera_reconnects) for report in reports] == [(0.2, 2, 0)] * 2
-    assert list(reports[0].stages) == ["detect", "track", "classify", "smooth", "publish"]
+    assert list(reports[0].stages) == ["detect", "track", "smooth", "publish"]
 
 
 def reload(stage: Stage, settings: Config | ConfigError) -> Callable[[], None]:

@@ -207,7 +207,7 @@ def test_bench_writes_the_figures_that_others_rely_on(
 ) -> None:
     edge_fer("bench", "--config", config, "--source", "clip", "--seconds", "0.3", "--json", tmp_path / "bench.json")
     figures = json.loads((tmp_path / "bench.json").read_text())
-    assert list(figures["stages"]) == ["capture", "detect", "track", "classify", "smooth", "publish"]
+    assert list(figures["stages"]) == ["capture", "detect", "track", "smooth", "publish"]
     assert {"p50_ms", "p90_ms", "p99_ms"} <= figures["stages"]["detect"].keys()
     assert (figures["detector"], figures["model"]["name"], figures["time_to_first_reading_s"]) == ("haar", "tiny", None)
     assert {"fps", "rss_mb", "board", "overhead"} <= figures.keys()

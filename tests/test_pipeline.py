@@ -130,6 +130,16 @@ def test_twelve_faces_take_turns_within_the_frames_time_and_a_new_one_comes_firs
     ]  # fmt: skip
 
 
+def test_cutting_out_and_judging_are_timed_apart_once_a_frame_in_which_they_are_done() -> None:
+    scene, judge = Scene(*row_of(2)), Judge(cost_s=0.01)
+    line = pipeline(scene, judge)
+    play(line, scene, range(10))
+    stages = line.watch.percentiles()
+    assert list(stages) == ["detect", "track", "crop", "classify", "smooth"]
+    assert (stages["classify"].p50_ms, stages["crop"].p99_ms) == (20.0, 0.0)
+    assert [sum(line.watch.histograms()[stage].counts) for stage in ("detect", "crop", "classify")] == [10, 4, 4]
+
+
 def test_one_face_is_judged_however_slow_the_network_is() -> None:
     scene, judge = Scene(*row_of(3)), Judge(cost_s=7.0)
     line = pipeline(scene, judge, search_hz=FPS, follow_hz=FPS)

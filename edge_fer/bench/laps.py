@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_fer.stages import Stopwatch
+from edge_fer.stages import Stopwatch, in_order
 
 WAITING: Final = "capture"
 """The stage in which a loop with a live camera waits; no work of ours, unless a film is decoded in it."""
@@ -60,7 +60,7 @@ class FrameWatch(Stopwatch):
         self._frame: dict[str, int] = {}
 
     def lap(self, stage: str) -> None:
-        """See `Stopwatch.lap`; several laps of one stage in one frame are added up."""
+        """See `Stopwatch.lap`."""
         before_ns = self.total_ns.get(stage, 0)
         super().lap(stage)
         self._frame[stage] = self._frame.get(stage, 0) + self.total_ns[stage] - before_ns
@@ -96,17 +96,14 @@ class Laps:
 
     Args:
         watch: with one frame at least; the window began when it was told to forget.
-        order: the stages as they follow each other, for who wants to print them; others come last.
     """
 
-    def __init__(self, watch: FrameWatch, *, order: tuple[str, ...]) -> None:
+    def __init__(self, watch: FrameWatch) -> None:
         self.frames = len(watch.ended_ns)
         self._began_ns = watch.began_ns
         self._cpu_ns = np.diff(np.array(watch.ended_cpu_ns, np.int64), prepend=watch.began_cpu_ns)
         self._ended_ns = np.array(watch.ended_ns, np.int64)
-        known = [stage for stage in order if stage in watch.stages]
-        names = known + [stage for stage in watch.stages if stage not in order]
-        self._spent_ns = {stage: np.array(watch.stages[stage], np.int64) for stage in names}
+        self._spent_ns = {stage: np.array(watch.stages[stage], np.int64) for stage in in_order(watch.stages)}
 
     @property
     def seconds(self) -> float:
@@ -114,7 +111,7 @@ class Laps:
         return float(self._ended_ns[-1] - self._began_ns) / 1e9
 
     def stages(self) -> dict[str, Spread]:
-        """Of every stage that ran."""
+        """Of every stage that ran, in the order of a frame's way."""
         return {
             stage: Spread.of(spent_ns[spent_ns != _NOT_RUN], frames=self.frames)
             for stage, spent_ns in self._spent_ns.items()

@@ -25,7 +25,6 @@ WAIT_S: Final = 1.0
 BLOCKS: Final = 20
 OWN_WORK: Final = ("detect", "classify")
 """The stages in which the networks run; the rest of the loop is what edge-fer adds."""
-ORDER: Final = ("capture", "detect", "track", "crop", "classify", "smooth", "publish")
 
 
 class FramePath(Protocol):
@@ -111,7 +110,7 @@ def run_window(bench: Bench, *, seconds: float, after_warm_up: Callable[[Frame],
                 f"{WARM_UP_FRAMES} and {WARM_UP_S:g} s, so give a longer film or `--source clip`, which loops it"
             )
         return Window(
-            laps=Laps(watch, order=ORDER),
+            laps=Laps(watch),
             first_reading_ns=loop.first_reading_ns,
             readings=loop.readings,
             dropped=bench.capture.state.dropped - dropped,

@@ -37,7 +37,7 @@ class HealthReport:
 
     Attributes:
         fps: frames processed per second since the last report.
-        stages: duration of each stage of a frame's way by its name (`detect`, `classify`, …).
+        stages: duration of each stage of a frame's way by its name (`detect`, `crop`, `classify`, …).
         dropped_frames: frames that the camera delivered and nobody processed, since the start.
         camera_reconnects: how often the camera was opened again, since the start.
         rss_mb: resident memory in MB (1e6 bytes).

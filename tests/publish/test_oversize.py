@@ -89,7 +89,7 @@ def test_pictures_and_health_beyond_a_silent_brokers_limit_cost_a_few_connection
     sink = open_sink(broker, protocol="3.1.1")
     subscriber = broker.subscribe("edge-fer/#")
     subscriber.wait_for("kitchen/availability", "online")
-    stages = dict.fromkeys(("detect", "track", "classify", "smooth", "publish"), report.stages["detect"])
+    stages = dict.fromkeys(("detect", "track", "crop", "classify", "smooth", "publish"), report.stages["detect"])
     report = dataclasses.replace(report, stages=stages)
     ends_s = time.monotonic() + 90
     number = 0

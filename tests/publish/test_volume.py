@@ -17,7 +17,7 @@ FPS = 10
 STAGE = Percentiles(p50_ms=21.25, p90_ms=24.0, p95_ms=25.0, p99_ms=31.75)
 REPORT = HealthReport(
     fps=14.9,
-    stages=dict.fromkeys(("detect", "track", "classify", "smooth", "publish"), STAGE),
+    stages=dict.fromkeys(("detect", "track", "crop", "classify", "smooth", "publish"), STAGE),
     dropped_frames=12,
     camera_reconnects=0,
     rss_mb=91.4,
