@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import socket
+import statistics
 import threading
 import time
 from collections.abc import Callable
@@ -17,8 +18,14 @@ from tests.publish.conftest import wait_until, warnings_in
 
 pytestmark = pytest.mark.real
 
-BLOCKED_S = 0.05  # longer than this, no call of the daemon's loop may take
-HICCUPS = 2  # of a busy machine's scheduler; a call that waits for a broker is slow again and again
+
+def assert_none_waited(durations_s: list[float]) -> None:
+    """No call of the daemon's loop waited for the broker: neither each a little, nor one for long.
+
+    A busy machine delays some calls by tenths of a second, too.
+    """
+    assert statistics.median(durations_s) < 0.05
+    assert max(durations_s) < 1
 
 
 def test_a_broker_that_comes_after_us_gets_the_state(
@@ -36,7 +43,7 @@ def test_a_broker_that_comes_after_us_gets_the_state(
         started_s = time.monotonic()
         sink.publish(index, [make_reading(emotion="happy" if index % 2 else "sad")])
         durations_s.append(time.monotonic() - started_s)
-    assert sum(duration_s > BLOCKED_S for duration_s in durations_s) <= HICCUPS
+    assert_none_waited(durations_s)
     wait_until(lambda: bool(warnings_in(caplog)))
     assert not sink.link.connected
     broker.start()
@@ -96,7 +103,7 @@ def test_a_frozen_broker_blocks_nothing_and_thaws_into_the_present(
             time.sleep(0.01)
     finally:
         mosquitto.thaw()
-    assert sum(duration_s > BLOCKED_S for duration_s in durations_s) <= HICCUPS
+    assert_none_waited(durations_s)
     assert most_queued <= 7 + 40  # the scene, the count, five faces, and as many events as may wait
     wait_until(lambda: sink.link.queued == 0)
     wait_until(lambda: subscriber.messages[-1].json["seq"] == index)  # every frame was a change
@@ -203,7 +210,7 @@ def test_a_network_that_is_gone_blocks_nothing_and_loses_no_event(
     numbers = [message.json["seq"] for message in subscriber.on("event")]
     assert list(dict.fromkeys(numbers)) == list(range(1, 142)), "140 changes, and that it left in the end"
     assert sink.link.events_lost == 0
-    assert sum(duration_s > BLOCKED_S for duration_s in durations_s) <= HICCUPS
+    assert_none_waited(durations_s)
 
 
 def test_a_second_daemon_with_our_name_is_said(
