@@ -1,7 +1,6 @@
 """The machine, or the tree of one, that the service is installed on."""
 
 import os
-import re
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
@@ -94,11 +93,6 @@ class Host:
         options = [] if self.is_live else [f"--root={self.root}"]
         return self.run(["systemctl", *options, *arguments]).text
 
-    def systemd_version(self) -> int:
-        """Such as 252; 0 if it does not say."""
-        found = re.match(r"systemd (\d+)", self.ask("--version"))
-        return int(found[1]) if found else 0
-
     def files(self) -> dict[Path, str]:
         """What is to lie where, without configuration and state."""
         units = {
@@ -109,11 +103,7 @@ class Host:
             self.path("/etc/sysusers.d/edge-fer.conf"): shipped("edge-fer.sysusers"),
             self.path("/etc/tmpfiles.d/edge-fer.conf"): shipped("edge-fer.tmpfiles"),
         }
-        steps = {}
-        if self.systemd_version() >= 254:
-            for unit in units:
-                steps[unit.with_name(f"{unit.name}.d") / "restart.conf"] = shipped("edge-fer.restart.conf")
-        return others | units | steps
+        return others | units
 
     def _unit(self, name: str) -> str:
         mark = f"# Written by `{MARK}`, version {__version__}.\n"

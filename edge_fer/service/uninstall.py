@@ -13,8 +13,6 @@ from edge_fer.service.units import Unit
 PLACES: Final = (
     "/etc/systemd/system/edge-fer.service",
     "/etc/systemd/system/edge-fer@.service",
-    "/etc/systemd/system/edge-fer.service.d/restart.conf",
-    "/etc/systemd/system/edge-fer@.service.d/restart.conf",
     "/etc/sysusers.d/edge-fer.conf",
     "/etc/tmpfiles.d/edge-fer.conf",
     "/var/lib/edge-fer",
@@ -102,10 +100,7 @@ def _removing(place: Path) -> Callable[[], None]:
             shutil.rmtree(place)
         else:
             place.unlink()
-        # Of the folders that a fresh Debian lacks, none is left empty.
-        if place.parent.name in ("sysusers.d", f"{USER}.service.d", f"{USER}@.service.d") and not any(
-            place.parent.iterdir()
-        ):
+        if place.parent.name == "sysusers.d" and not any(place.parent.iterdir()):  # which a fresh Debian lacks
             place.parent.rmdir()
 
     return remove

@@ -92,13 +92,6 @@ def test_what_would_be_done_is_said_and_not_done(host: Host, system: FakeSystem)
     assert system.asked == []
 
 
-def test_a_new_systemd_is_told_to_wait_longer_each_time(host: Host, system: FakeSystem) -> None:
-    system.version = 254
-    put(host)
-    for unit in ("edge-fer.service", "edge-fer@.service"):
-        assert "RestartSteps=5" in (host.root / f"etc/systemd/system/{unit}.d/restart.conf").read_text()
-
-
 def test_an_upgrade_keeps_the_users_configuration(host: Host) -> None:
     put(host)
     config = host.root / "etc/edge-fer/edge-fer.yaml"
@@ -123,6 +116,16 @@ def test_another_configuration_takes_the_place_of_the_old_one_which_is_kept(host
     old = host.root / "etc/edge-fer/edge-fer.yaml.old"
     assert old.read_text() == first
     assert old.stat().st_mode & 0o777 == 0o640
+
+
+def test_one_of_another_version_is_kept_under_its_number(host: Host, tmp_path: Path) -> None:
+    put(host)
+    config, mine = host.root / "etc/edge-fer/edge-fer.yaml", tmp_path / "mine.yaml"
+    config.write_text("version: 7\nthreads: 4\n")
+    mine.write_text("threads: 2\n")
+    assert "keep the present configuration as /etc/edge-fer/edge-fer.yaml.v7" in put(host, config=mine)
+    assert config.with_name("edge-fer.yaml.v7").read_text() == "version: 7\nthreads: 4\n"
+    assert config.read_text() == "threads: 2\n"
 
 
 @pytest.mark.parametrize(("has_pi_camera", "source"), [(True, "picamera2"), (False, 0)])
@@ -233,12 +236,13 @@ def test_uninstalled_nothing_is_left_but_the_configuration(host: Host) -> None:
     assert take_away(host)[0] == "nothing is installed; nothing to do"
 
 
-def test_purged_nothing_is_left_at_all(host: Host, system: FakeSystem) -> None:
+def test_purged_nothing_is_left_at_all(host: Host) -> None:
     before = tree(host.root)
-    system.version = 257
     put(host)
     (host.root / "etc/credstore/edge-fer.mqtt_password").write_text("secret")
-    (host.root / "etc/systemd/system/edge-fer.service.d/override.conf").write_text("[Service]\nNice=5\n")
+    override = host.root / "etc/systemd/system/edge-fer.service.d/override.conf"
+    override.parent.mkdir()
+    override.write_text("[Service]\nNice=5\n")
     take_away(host, purge=True)
     assert tree(host.root) == before
     assert not (host.root / "etc/credstore").exists()
@@ -254,15 +258,13 @@ def test_a_store_of_secrets_that_others_need_stays(host: Host, owned: str) -> No
     assert (host.root / "etc/credstore").is_dir()
 
 
-def test_what_the_user_added_to_the_unit_stays_without_purge(host: Host, system: FakeSystem) -> None:
-    system.version = 257
+def test_what_the_user_added_to_the_unit_stays_without_purge(host: Host) -> None:
     put(host)
     override = host.root / "etc/systemd/system/edge-fer.service.d/override.conf"
+    override.parent.mkdir()
     override.write_text("[Service]\nNice=5\n")
     take_away(host)
     assert override.exists()
-    assert not override.with_name("restart.conf").exists()
-    assert not (host.root / "etc/systemd/system/edge-fer@.service.d").exists()
 
 
 def test_one_instance_goes_and_the_others_stay(host: Host) -> None:

@@ -88,6 +88,11 @@ def test_installing_once_more_does_nothing(machine: Machine) -> None:
     assert machine.run("cat", CONFIG_FILE).endswith(CONFIG)
 
 
+def test_this_systemd_knows_every_key(machine: Machine) -> None:
+    told = machine.run("journalctl", "--no-pager", "--output=cat", "_PID=1").splitlines()
+    assert [line for line in told if "edge-fer" in line and "Unknown" in line] == []
+
+
 def test_it_tells_people_how_it_does(machine: Machine) -> None:
     def told() -> bool:
         return re.fullmatch(r"fps \d+\.\d, [01] faces?, mqtt connected", machine.property("StatusText")) is not None
@@ -153,6 +158,21 @@ def test_frozen_it_is_restarted_by_the_watchdog(machine: Machine) -> None:
         wait_for_another(machine, pid, timeout_s=40)
         assert "Watchdog timeout" in machine.journal(since)
         machine.messages("edge-fer/kitchen/health")
+
+
+def test_what_fails_again_and_again_is_tried_less_and_less(machine: Machine) -> None:
+    folder = "/run/systemd/system/edge-fer.service.d"
+    machine.shell(
+        f"mkdir {folder}; printf '[Service]\\nExecStart=\\nExecStart=/bin/false\\n' >{folder}/test.conf;"
+        "systemctl daemon-reload; systemctl --no-block restart edge-fer"
+    )
+    try:
+        took_s = machine.wait_until(lambda: machine.property("NRestarts") == "4", "restarted four times", timeout_s=60)
+    finally:
+        machine.shell(f"rm -r {folder}; systemctl daemon-reload; systemctl restart edge-fer")
+    assert took_s > 4.5  # half a second before each, and 1 and 2 s before the third and fourth run
+    assert is_active(machine)  # started on purpose, it does not wait
+    assert machine.attempt("test", "-e", "/run/edge-fer/failures").returncode == 1
 
 
 def test_a_broker_that_goes_and_comes_is_told_once_each(machine: Machine) -> None:
@@ -245,6 +265,10 @@ def test_on_a_root_that_cannot_be_written_it_starts_with_the_machine(machine: Ma
     machine.run("systemctl", "is-active", "mosquitto")
     assert '"emotion":"' in machine.messages("edge-fer/kitchen/faces/+")[0]
     machine.shell("mount -o remount,rw /; rm /etc/fstab")
+
+
+def test_nothing_but_the_journal_was_written(machine: Machine) -> None:
+    assert machine.run("find", "/", "-xdev", "-user", "edge-fer", "-type", "f") == ""
 
 
 def test_nothing_it_said_was_an_error(machine: Machine) -> None:

@@ -5,6 +5,8 @@ import os
 import re
 import shlex
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,7 @@ def test_the_template_differs_by_the_instance_alone() -> None:
     single = [
         line.replace("edge-fer.yaml", "%i.yaml")
         .replace("over MQTT", "over MQTT: %i")
+        .replace("RuntimeDirectory=edge-fer", "RuntimeDirectory=edge-fer@%i")
         .replace("StateDirectory=edge-fer", "StateDirectory=edge-fer edge-fer/%i")
         .replace("WorkingDirectory=/var/lib/edge-fer", "WorkingDirectory=/var/lib/edge-fer/%i")
         for line in settings(SINGLE)
@@ -34,6 +37,57 @@ def test_the_template_differs_by_the_instance_alone() -> None:
 def test_every_secret_can_be_a_credential() -> None:
     loaded = re.findall(r"^LoadCredential=(.+)$", SINGLE.read_text(), re.MULTILINE)
     assert loaded == [f"{name}:edge-fer.{name}" for name in SECRETS]
+
+
+@pytest.fixture
+def fail(tmp_path: Path) -> Callable[[str], float]:
+    """Runs the unit's own commands as systemd does from the end of a run to the next; the seconds in between."""
+    lines = SINGLE.read_text().replace("\\\n", "").splitlines()
+    scripts = {key: value for key, _, value in (line.partition("=/bin/sh -c ") for line in lines) if value}
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "sleep").write_text("#!/bin/sh\necho $1\n")
+    (programs / "sleep").chmod(0o755)
+    runtime = tmp_path / "runtime"
+    runtime.mkdir()
+
+    def run(key: str, result: str) -> str:
+        [script] = shlex.split(scripts[key].replace("$$", "$"))
+        surroundings = {
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "RUNTIME_DIRECTORY": str(runtime),
+            "SERVICE_RESULT": result,
+        }
+        done = subprocess.run(["/bin/sh", "-c", script], env=surroundings, capture_output=True, text=True, check=True)
+        assert done.stderr == ""
+        return done.stdout
+
+    def between(result: str) -> float:
+        assert run("ExecStopPost", result) == ""
+        return float(run("ExecStartPre", result) or 0)
+
+    return between
+
+
+def test_each_failure_in_a_row_waits_twice_as_long(fail: Callable[[str], float]) -> None:
+    results = ["exit-code", "signal", "watchdog", "core-dump", "timeout", *(["exit-code"] * 5)]
+    assert [fail(result) for result in results] == [0, 1, 2, 4, 8, 16, 32, 60, 60, 60]
+
+
+def test_a_run_of_more_than_a_minute_ends_the_row(fail: Callable[[str], float], tmp_path: Path) -> None:
+    for _ in range(6):
+        fail("signal")
+    failures = tmp_path / "runtime/failures"
+    os.utime(failures, times=(time.time() - 50,) * 2)
+    assert fail("signal") == 32
+    os.utime(failures, times=(time.time() - 65,) * 2)
+    assert [fail("signal"), fail("signal")] == [0, 1]
+
+
+def test_stopped_on_purpose_it_starts_at_once(fail: Callable[[str], float]) -> None:
+    for _ in range(6):
+        fail("signal")
+    assert [fail("success"), fail("signal")] == [0, 0]
 
 
 @pytest.mark.real
@@ -84,13 +138,3 @@ def test_sysusers_and_tmpfiles_are_understood(tmp_path: Path) -> None:
     assert re.search(r"^video:.*:edge-fer$", (tmp_path / "etc/group").read_text(), re.MULTILINE)
     assert (tmp_path / "etc/edge-fer").stat().st_mode & 0o777 == 0o755
     assert (tmp_path / "etc/credstore").stat().st_mode & 0o777 == 0o700
-
-
-@pytest.mark.real
-@pytest.mark.parametrize(("status", "waits"), [("0", False), ("1", True), ("2", False), ("KILL", False)])
-def test_only_after_what_cannot_be_used_it_waits(status: str, waits: bool, tmp_path: Path) -> None:
-    [line] = re.findall(r"^ExecStopPost=(.+)$", SINGLE.read_text(), re.MULTILINE)
-    asleep = tmp_path / "asleep"
-    command = [word.replace("$$", "$").replace("sleep 8", f"touch {asleep}") for word in shlex.split(line)]
-    assert subprocess.run(command, env={**os.environ, "EXIT_STATUS": status}, check=False).returncode == 0
-    assert asleep.exists() is waits
