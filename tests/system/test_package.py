@@ -39,13 +39,16 @@ class Packaged:
 
 @pytest.fixture(scope="module", params=RELEASES)
 def packaged(request: pytest.FixtureRequest, boot: Boot) -> Packaged:
-    """The package is built by the machine itself, from the wheels alone."""
+    """The package is built by the machine itself, from the wheels alone, though Debian's PyYAML seems to be there."""
     machine = boot(request.param)
+    metadata = "/usr/lib/python3/dist-packages/PyYAML-6.0.1.egg-info"
+    machine.write(metadata, "Metadata-Version: 2.1\nName: PyYAML\nVersion: 6.0.1\n")
     built = machine.shell(
         "export PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels DPKG_DEB_COMPRESSOR_TYPE=none;"
         "/src/systemd/debian/build /wheel/*.whl /root/packages",
         timeout_s=180,
     ).strip()
+    machine.run("rm", metadata)
     newer = machine.shell(
         f"cd /root/packages; dpkg-deb --raw-extract {built} newer;"
         "sed -i 's/^Version: /&99./' newer/DEBIAN/control;"
@@ -74,6 +77,12 @@ def test_it_fits_no_other_python(packaged: Packaged) -> None:
     minor = int(PYTHON[packaged.machine.release].split(".")[1])
     needs = packaged.machine.run("dpkg-deb", "--field", packaged.package, "Depends").strip().split(", ")
     assert {f"python3 (>= 3.{minor}~)", f"python3 (<< 3.{minor + 1}~)", "python3-numpy"} <= set(needs)
+
+
+def test_it_brings_what_its_builder_happened_to_have(packaged: Packaged) -> None:
+    content = packaged.machine.run("dpkg-deb", "--contents", packaged.package)
+    assert "/site-packages/yaml/__init__.py\n" in content
+    assert "/site-packages/numpy/" not in content
 
 
 def test_installation_neither_enables_nor_starts_it(packaged: Packaged) -> None:
