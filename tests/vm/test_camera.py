@@ -7,6 +7,7 @@ here as on a Pi. `make test-vm` prepares the machine that EDGE_FER_VM names and 
 import os
 import re
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -26,15 +27,20 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     prepared = Path(os.environ["EDGE_FER_VM"])
     folder = tmp_path_factory.mktemp("vm")
     console, told = folder / "console", folder / "told"
-    subprocess.run(
+    with subprocess.Popen(
         [
             require("qemu-system-x86_64"), "-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "4096",
             "-kernel", str(prepared / "kernel"), "-initrd", str(prepared / "initramfs"),
             "-append", "console=ttyS0 panic=-1 no_timer_check", "-no-reboot", "-display", "none", "-nic", "none",
             "-serial", f"file:{console}", "-serial", f"file:{told}",
-        ],
-        check=True, timeout=BOOT_AND_ALL_S,
-    )  # fmt: skip
+        ]
+    ) as machine:  # fmt: skip
+        started_s = time.monotonic()
+        while machine.poll() is None and "\ndone: " not in (told.read_text() if told.exists() else ""):
+            if time.monotonic() - started_s > BOOT_AND_ALL_S:
+                break
+            time.sleep(1)
+        machine.terminate()  # to power itself off can take it minutes, or for ever
     lines = [line.partition(": ") for line in told.read_text().splitlines()]
     found = {name: value for name, _, value in lines if name != "log"}
     found["log"] = "\n".join(value for name, _, value in lines if name == "log")
