@@ -6,8 +6,11 @@
 # make test-system  runs those on booted Debian machines, whose roots it makes first (as root on Debian; see .ci/run for packages)
 # make test-pi  runs those on an emulated Raspberry Pi, which it installs (400 MB; as root on Debian 12 for its packages)
 # make test-vm  runs those in a virtual machine with a camera, which it makes first (2 GB; as root on Debian 12 with cpio,
-#               mmdebstrap and qemu-system-x86; not in CI)
+#               mmdebstrap and qemu-system-x86; a quarter of an hour, so not in CI)
 # make deb    makes build/deb/edge-fer_*.deb for the Debian and the architecture that it runs on
+# make deb-arm64  makes build/deb-arm64/bookworm/edge-fer_*_arm64.deb for a Raspberry Pi, emulated (minutes; as root on Debian
+#               with mmdebstrap and qemu-user-static); RELEASE=trixie for that Debian
+# make test-deb-arm64  installs and runs it, emulated (not in CI)
 # make lint   runs formatter, linter and type checker
 # All make their own virtual environment in .venv and need nothing but Python 3.10 or newer.
 
@@ -18,8 +21,10 @@ HOME_ASSISTANT := build/homeassistant
 NODE_RED := build/node-red
 SYSTEM := build/system
 VM := build/vm
+RELEASE ?= bookworm
+DEB_ARM64 = build/deb-arm64/$(RELEASE)
 
-.PHONY: run test test-slow test-backends test-homeassistant test-system test-vm test-pi deb lint format clean
+.PHONY: run test test-slow test-backends test-homeassistant test-system test-vm test-pi test-deb-arm64 deb deb-arm64 lint format clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.for-run
@@ -58,6 +63,14 @@ deb: $(VENV)/.for-test
 	rm -rf build/deb
 	$(BIN)/python -m build --no-isolation --outdir build/deb/wheel
 	systemd/debian/build build/deb/wheel/edge_fer-*.whl build/deb
+
+deb-arm64: $(VENV)/.for-test
+	rm -rf build/deb-arm64/wheel
+	$(BIN)/python -m build --no-isolation --outdir build/deb-arm64/wheel
+	systemd/debian/build-arm64 $(RELEASE) build/deb-arm64/wheel/edge_fer-*.whl $(DEB_ARM64)
+
+test-deb-arm64: deb-arm64
+	EDGE_FER_DEB_ARM64=$(DEB_ARM64) $(BIN)/pytest -m deb_arm64
 
 lint: $(VENV)/.for-test
 	$(BIN)/ruff format --check .
