@@ -68,7 +68,7 @@ def test_it_is_for_arm64_and_all_in_it_is(package: Path) -> None:
             if file is not None and (head := file.read(20))[:4] == b"\x7fELF":
                 machines[member.name] = struct.unpack("<18xH", head)[0]
     assert {name for name, machine in machines.items() if machine != AARCH64} == set()
-    for library in ("cv2/cv2.abi3.so", "_pywrap_tensorflow_interpreter_wrapper.so", "_pydantic_core."):
+    for library in ("cv2/cv2.abi3.so", "_pywrap_litert_interpreter_wrapper.so", "_pydantic_core."):
         assert any(library in name for name in machines), library
 
 
