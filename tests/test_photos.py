@@ -19,8 +19,8 @@ PHOTOS = {
 }
 
 _FEAR_OR_SURPRISE = (
-    "a bearded face half in the shade, tilted by 14 degrees: fear .31, surprise close, and which of both is ahead "
-    "changes with a few pixels of framing"
+    "a bearded face under a hat, half in the shade: fear .40, surprise .37, and which of both is ahead changes with "
+    "a few pixels of framing"
 )
 NOT_YET = {(model, "surprised.jpeg"): _FEAR_OR_SURPRISE for model in ("emotion", "nano")}
 

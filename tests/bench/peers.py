@@ -32,7 +32,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 FER_PACKAGE = "fer==25.10.3"
-ALSO = ("setuptools<81", "onnx")  # fer imports pkg_resources without asking for it; PyTorch exports with onnx
+# fer imports pkg_resources without asking for it, and OpenCV 5 moved its cascades; PyTorch exports with onnx.
+ALSO = ("setuptools<81", "opencv-contrib-python<5", "onnx")
 WARM_UP_FRAMES = 20
 INPUT_PX = 48
 CLASSES = 7
@@ -113,13 +114,13 @@ def make_onnx(path: Path) -> None:
     torch.manual_seed(0)
     stages: list[nn.Module] = []
     channels = 1
-    for width, depth in ((24, 1), (48, 2), (96, 2), (160, 2)):
+    for width, depth in ((32, 1), (64, 2), (128, 2), (192, 2)):
         for _ in range(depth):
             stages += [nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
             channels = width
         stages.append(nn.MaxPool2d(2))
     net = nn.Sequential(*stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, CLASSES)).eval()
-    torch.onnx.export(net, (torch.zeros(1, 1, INPUT_PX, INPUT_PX),), str(path))
+    torch.onnx.export(net, (torch.zeros(1, 1, INPUT_PX, INPUT_PX),), str(path), dynamo=False)
 
 
 def frames_of(clip: Path) -> Iterator[Any]:
