@@ -17,7 +17,7 @@ import numpy as np
 
 from edge_fer.card import Card
 from edge_fer.errors import DataError
-from edge_fer.evaluate import Judgement, judge
+from edge_fer.judgement import Judgement, judge
 from edge_fer.labelled import SPLITS, LabelledPicture
 from edge_fer.metrics import FloatArray, Scores, negative_log_likelihood, score
 from edge_fer.records import LABELS

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from edge_fer.atomic import make_folder, write_atomically
-from edge_fer.evaluate import judge, label_indices
+from edge_fer.judgement import judge, label_indices
 from edge_fer.metrics import Interval, Scores, mcnemar, score
 from edge_fer.preprocess import to_model_input
 from edge_fer.tflite import Network, open_interpreter, softmax

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from edge_fer.card import Card, CropFit, load_model_files
 from edge_fer.detect import Detector
 from edge_fer.errors import DataError
-from edge_fer.evaluate import label_indices
+from edge_fer.judgement import label_indices
 from edge_fer.labelled import LabelledPicture, find_labelled
 from edge_fer.preprocess import CropMargin, crop_face, lighten, resize_face, to_model_input
 from edge_fer.records import Box, Frame, GrayImage

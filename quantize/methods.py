@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_fer.errors import DataError, ModelError
-from edge_fer.evaluate import label_indices
+from edge_fer.judgement import label_indices
 from edge_fer.labelled import SPLITS, LabelledPicture
 from edge_fer.preprocess import Size, to_model_input
 from edge_fer.tflite import open_interpreter

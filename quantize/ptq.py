@@ -13,7 +13,7 @@ from typing import Any, Final
 from edge_fer.atomic import make_folder, write_atomically
 from edge_fer.card import Calibration, Card, read_card
 from edge_fer.errors import ModelError
-from edge_fer.evaluate import judge
+from edge_fer.judgement import judge
 from edge_fer.labelled import LabelledPicture, find_labelled
 from edge_fer.metrics import expected_calibration_error, negative_log_likelihood, score
 from edge_fer.records import LABELS

@@ -21,7 +21,7 @@ from edge_fer.card import Card, find_model, load_model_files
 from edge_fer.classify import Classifier, crop_margin
 from edge_fer.detect import Detector
 from edge_fer.errors import DataError
-from edge_fer.evaluate import judge, label_indices
+from edge_fer.judgement import judge, label_indices
 from edge_fer.labelled import LabelledPicture, find_labelled
 from edge_fer.metrics import Interval, mcnemar, wilson_interval
 from edge_fer.preprocess import CropMargin

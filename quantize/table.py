@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_fer.card import Card, find_model, load_model_files
-from edge_fer.evaluate import judge
 from edge_fer.ferplus import judge_by_votes, read_majorities, relabel
+from edge_fer.judgement import judge
 from edge_fer.labelled import find_labelled
 from edge_fer.metrics import Scores, score
 from edge_fer.tflite import Network, softmax

@@ -12,8 +12,8 @@ from sklearn.linear_model import LogisticRegression
 
 from edge_fer.card import Card, VotesHead
 from edge_fer.errors import DataError
-from edge_fer.evaluate import judge
 from edge_fer.ferplus import EIGHT, read_majorities, relabel
+from edge_fer.judgement import judge
 from edge_fer.labelled import LabelledPicture
 from edge_fer.tflite import Network
 

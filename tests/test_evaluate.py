@@ -10,7 +10,8 @@ import pytest
 
 from edge_fer.card import find_model, load_model_files
 from edge_fer.errors import DataError
-from edge_fer.evaluate import add_arguments, judge, run, table
+from edge_fer.evaluate import add_arguments, run, table
+from edge_fer.judgement import judge
 from edge_fer.labelled import LabelledPicture, find_labelled
 from edge_fer.metrics import ClassScores, Scores
 from edge_fer.preprocess import to_model_input

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge_fer.card import load_model_files, read_card
-from edge_fer.evaluate import judge
+from edge_fer.judgement import judge
 from edge_fer.labelled import find_labelled
 from edge_fer.metrics import negative_log_likelihood
 from edge_fer.preprocess import CropMargin

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edge_fer.card import read_card
-from edge_fer.evaluate import judge
+from edge_fer.judgement import judge
 from edge_fer.labelled import find_labelled
 from edge_fer.tflite import Network
 from edge_fer_quantize.__main__ import main
