@@ -8,7 +8,7 @@
 # make test-vm  runs those in a virtual machine with a camera, which it makes first (2 GB; as root on Debian 12 with cpio,
 #               mmdebstrap and qemu-system-x86; a quarter of an hour, so not in CI)
 # make deb    makes build/deb/edge-fer_*.deb for the Debian and the architecture that it runs on
-# make deb-arm64  makes build/deb-arm64/bookworm/edge-fer_*_arm64.deb for a Raspberry Pi, emulated (minutes; as root on Debian
+# make deb-arm64  makes build/deb-arm64/bookworm/edge-fer_*_arm64.deb for a Raspberry Pi, emulated (an hour; as root on Debian
 #               with mmdebstrap and qemu-user-static); RELEASE=trixie for that Debian
 # make test-deb-arm64  installs and runs it, emulated (not in CI)
 # make lint   runs formatter, linter and type checker
