@@ -22,6 +22,7 @@ further commands:
   fit-crop NAME.tflite --data D …    fit how a further detector's boxes become crops, into the card
   card NAME.tflite                   time the network on this host, note counted instructions, write MODEL_CARD.md
   detector RUN/detector.keras --data D --out DIR   the face detector, its threshold found on held-out scenes
+  detector-card NAME.tflite          note how it compares and counted instructions, write its MODEL_CARD.md
   table --data D [--votes V]         all shipped models: accuracy, size, time, with the commands
   robustness MODEL… --data D …       faces in scenes, small, blurred, dark, turned: found, cropped and judged
 
@@ -41,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "robustness": _robustness,
         "table": _table,
         "detector": _detector,
+        "detector-card": _detector_card,
     }
     try:
         if words and words[0] in commands:
@@ -125,6 +127,26 @@ def _detector(words: Sequence[str]) -> int:
     for pictures, figures in card.measured.items():
         print(f"{pictures}: {figures}")  # noqa: T201
     print(f"{args.out / card.name}.tflite: {card.size_bytes:,} bytes")  # noqa: T201
+    return 0
+
+
+def _detector_card(words: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="edge-fer-quantize detector-card",
+        description="Note what was measured of a detector elsewhere, and write its card and MODEL_CARD.md anew.",
+    )
+    parser.add_argument("model", type=Path, help="the quantized detector, NAME.tflite, with its card beside it")
+    parser.add_argument("--comparison", type=Path, metavar="FILE", help="what tests/bench/detectors.py --json wrote")
+    parser.add_argument(
+        "--instructions", type=Path, metavar="FILE", help="what tests/pi/table.py --parts detector --json wrote"
+    )
+    args = parser.parse_args(words)
+    from edge_fer.detect.edge_card import load_edge_files  # noqa: PLC0415  --help needs none of it
+
+    from .detectorcard import note, write_detector_card  # noqa: PLC0415
+
+    card, _ = load_edge_files(args.model)
+    write_detector_card(note(card, args.comparison, args.instructions), args.model.parent)
     return 0
 
 

@@ -23,6 +23,7 @@ from edge_fer.errors import DataError, ModelError
 from edge_fer.tflite import runtime_version
 
 from .audit import find_obstacles, list_operators
+from .detectorcard import write_detector_card
 from .ptq import git_revision, read_run, refuse_obstacles
 
 log = logging.getLogger(__name__)
@@ -64,11 +65,11 @@ class DetectorOrder:
 def quantize_detector(
     order: DetectorOrder, folder: Path, today: date, yardsticks: Mapping[int, Detector] | None = None
 ) -> EdgeCard:
-    """Write NAME.tflite and NAME.json.
+    """Write NAME.tflite, NAME.json and MODEL_CARD.md.
 
     Args:
         order: what to quantize.
-        folder: receives both files.
+        folder: receives the files.
         today: day of the quantization.
         yardsticks: for each of `SEARCHES_PX` a detector whose false boxes on held-out scenes the network's may not
             outnumber; None allows none.
@@ -105,7 +106,8 @@ def quantize_detector(
     )
     make_folder(folder)
     card = _calibrated(card, content, folder, load_scenes(order.data, held_out=True), yardsticks)
-    _write(card, content, folder)
+    write_atomically(folder / f"{card.name}.tflite", content)
+    write_detector_card(card, folder)
     return card
 
 
@@ -240,8 +242,3 @@ def _figures(tally: Tally) -> dict[str, Any]:
         "false_boxes": len(tally.false_scores),
         "mean_iou": round(float(np.mean(tally.overlaps)), 4) if tally.overlaps else None,
     }
-
-
-def _write(card: EdgeCard, content: bytes, folder: Path) -> None:
-    write_atomically(folder / f"{card.name}.tflite", content)
-    write_atomically(folder / f"{card.name}.json", card.to_json().encode())

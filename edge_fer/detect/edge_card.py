@@ -28,6 +28,8 @@ class EdgeCard(BaseModel):
             int8 for itself. The score's are such that a score of 0.75 is the calibrated threshold.
         factors: likewise.
         measured: by name of a set of pictures, what was measured on it.
+        comparison: what `tests/bench/detectors.py` measured of this and other detectors, and on which `cpu`.
+        instructions: by processor core, per frame, by `KIND: WIDTHxHEIGHT` of the detector.
         quantization: extent of the calibration pictures and how the threshold was found.
         data: what it was trained and judged on, and on which terms.
         training: the trainer's account.
@@ -44,6 +46,8 @@ class EdgeCard(BaseModel):
     offsets: _Table
     factors: _Table
     measured: dict[str, Any] = {}
+    comparison: dict[str, Any] = {}
+    instructions: dict[str, dict[str, int]] = {}
     quantization: dict[str, Any] = {}
     data: str | None = None
     training: dict[str, Any] = {}

@@ -21,6 +21,7 @@ from typing import Any, Final, cast
 import cv2
 import numpy as np
 
+from edge_fer import board
 from edge_fer.config import DetectorConfig
 from edge_fer.detect import Detector, open_detector
 from edge_fer.detect.judge import SIZES_PX, Known, Tally, judge, known_of
@@ -66,7 +67,7 @@ def main() -> None:
         relate(figures, search_px)
         print(table(figures, search_px, list(sets)))  # noqa: T201
     if args.json:
-        args.json.write_text(json.dumps(figures, indent=2))
+        args.json.write_text(json.dumps({"cpu": board.model_name(), "detectors": figures}, indent=2))
 
 
 def make(kind: str, search_px: int, args: argparse.Namespace) -> Detector:
