@@ -40,6 +40,8 @@ test-backends: $(VENV)/.for-backends
 	$(BIN)/pytest -m backends
 	KERAS_BACKEND=jax $(BIN)/pytest tests/train/test_resume.py
 	KERAS_BACKEND=torch $(BIN)/pytest tests/train/test_resume.py tests/train/test_augment.py
+	KERAS_BACKEND=jax $(BIN)/pytest -m "slow or not slow" tests/train/test_detector.py
+	KERAS_BACKEND=torch $(BIN)/pytest -m "slow or not slow" tests/train/test_detector.py
 	KERAS_BACKEND=torch $(BIN)/pytest -m backends tests/train/test_torch_kernels.py
 
 test-homeassistant: $(VENV)/.for-test | $(HOME_ASSISTANT) $(NODE_RED)

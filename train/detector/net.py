@@ -60,7 +60,7 @@ def build(widths: Sequence[int], height_px: int | None = None, width_px: int | N
 def training_model(net: keras.Model) -> keras.Model:
     """The network with its maps put together: float32 (n, cells, `VALUES`), as `targets.make_targets` orders them."""
     rows = [layers.Reshape((-1, VALUES), dtype="float32")(output) for output in net.outputs]
-    return keras.Model(net.inputs, layers.Concatenate(axis=1, dtype="float32")(rows))
+    return keras.Model(net.input, layers.Concatenate(axis=1, dtype="float32")(rows))
 
 
 def _block(x: Any, width: int, stride: int, name: str) -> Any:
