@@ -30,7 +30,7 @@ from .recipe import DetectorRecipe
 log = logging.getLogger(__name__)
 
 _FILE: Final = "checkpoint.npz"
-_MAY_CHANGE: Final = {"steps", "late", "sizes", "composition"}
+_MAY_CHANGE: Final = {"steps", "late", "sizes", "composition", "mine_epochs", "mine_pictures", "mined_most"}
 """What a run may go on with other values of: how long it takes, and what it is shown."""
 
 

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 _FIRES = 0.12
 """Score from which a view is remembered; the threshold of a trained detector lies far above."""
 _HARD = 0.3
-"""Share of the views looked at that may be remembered: early in a run the network fires nearly everywhere."""
+"""Share of the fresh views that may be remembered: early in a run the network fires nearly everywhere."""
 _AT_ONCE = 64
 
 
@@ -49,15 +49,16 @@ class Mining(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no ty
         rng = np.random.default_rng([self._recipe.seed, epoch, 1])
         again = set(rng.permutation(len(self.looks))[: self._recipe.mine_pictures // 3].tolist())
         fresh = [self._composer.faceless_look(*MINED_PX, rng) for _ in range(self._recipe.mine_pictures - len(again))]
-        candidates = [*fresh, *(self.looks[i] for i in again)]
-        kept = [(s, look) for i, (s, look) in enumerate(zip(self.scores, self.looks, strict=True)) if i not in again]
-        judged = self._judge(candidates)
+        judged = self._judge(fresh)
         least = max(_FIRES, float(np.quantile([score for score, _ in judged], 1 - _HARD)))
         found = [pair for pair in judged if pair[0] >= least]
+        kept = [(s, look) for i, (s, look) in enumerate(zip(self.scores, self.looks, strict=True)) if i not in again]
+        # The share binds fresh views alone: else the few hardest would drive each other out, and be all that is shown.
+        kept += [pair for pair in self._judge([self.looks[i] for i in sorted(again)]) if pair[0] >= _FIRES]
         kept = sorted([*kept, *found], key=lambda pair: -pair[0])[: self._recipe.mined_most]
         self.scores, self.looks = [s for s, _ in kept], [look for _, look in kept]
         self._batches.hard = self.looks  # the hardest first
-        log.info("hard views: %d of %d looked at, %d remembered", len(found), len(candidates), len(kept))
+        log.info("hard views: %d of %d fresh ones, %d remembered", len(found), len(fresh), len(kept))
 
     def _judge(self, looks: list[Look]) -> list[tuple[float, Look]]:
         judged = []
