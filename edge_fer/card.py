@@ -43,9 +43,10 @@ class CropFit(BaseModel):
         found: share of them in which the detector found the face.
         scale_quartiles: lower and upper quartile of the scale over those faces.
         shift_y_quartiles: lower and upper quartile of the shift.
-        judged: validation faces that were found, for the accuracies below.
+        judged: validation faces that were found, on which the margin was chosen and the accuracies below measured.
         accuracy_whole: of their pictures as they are.
-        accuracy_cropped: of the detector's crops of the same pictures.
+        accuracy_framed: of the detector's crops of the same pictures, framed as the median of those quartiles says.
+        accuracy_cropped: of its crops with the margin that was chosen.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -56,6 +57,7 @@ class CropFit(BaseModel):
     shift_y_quartiles: tuple[float, float]
     judged: int
     accuracy_whole: float
+    accuracy_framed: float | None = None
     accuracy_cropped: float
 
 

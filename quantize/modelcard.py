@@ -116,22 +116,25 @@ def _crops(card: Card) -> str:
         return ""
     lines = [
         "### Crops\n",
-        "A detector's box becomes a square crop framed like the training pictures: its side is the box's mean side "
-        "times the scale, its centre lies below the box's by the shift in sides. The accuracies are of validation "
-        "pictures pasted onto a larger canvas, as they are and as it crops them, equally many of each label.\n",
-        "| detector | scale (quartiles) | shift (quartiles) | faces found | judged | accuracy whole | cropped |",
-        "|---|---|---|---|---|---|---|",
+        "A detector's box becomes a square crop: its side is the box's mean side times the scale, its centre lies "
+        "below the box's by the shift in sides. Tried were scales and shifts around those that frame training pictures "
+        "as they are (quartiles); these judge best. The accuracies are of validation pictures pasted onto a larger "
+        "canvas, up to as many of each label: as they are, framed by the median, and cropped.\n",
+        "| detector | scale (quartiles) | shift (quartiles) | faces found | judged | accuracy whole | framed "
+        "| cropped |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for detector, margin in card.crop_margins.items():
         fit = card.crop_fits.get(detector)
         row = f"| {detector} | {margin.scale:.3f}"
         if fit is None:
-            lines.append(f"{row} | {margin.shift_y:+.3f} | | | | |")
+            lines.append(f"{row} | {margin.shift_y:+.3f} | | | | | |")
             continue
+        framed = "" if fit.accuracy_framed is None else f"{fit.accuracy_framed:.1%}"
         (small, large), (high, deep) = fit.scale_quartiles, fit.shift_y_quartiles
         lines.append(
             f"{row} ({small:.3f} to {large:.3f}) | {margin.shift_y:+.3f} ({high:+.3f} to {deep:+.3f}) | "
-            f"{fit.found:.1%} | {fit.judged} | {fit.accuracy_whole:.1%} | {fit.accuracy_cropped:.1%} |"
+            f"{fit.found:.1%} | {fit.judged} | {fit.accuracy_whole:.1%} | {framed} | {fit.accuracy_cropped:.1%} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -12,7 +12,7 @@ from edge_fer.labelled import find_labelled
 from edge_fer.preprocess import CropMargin, crop_face
 from edge_fer.records import LABELS, Box, Face, Frame, GrayImage
 from edge_fer_quantize.__main__ import main
-from edge_fer_quantize.fitcrop import SIDES_PX, fit_crop, framing, paste
+from edge_fer_quantize.fitcrop import SCALES, SHIFTS, SIDES_PX, choose, fit_crop, framing, margins_around, paste
 
 TINY = Path(__file__).parents[1] / "fixtures" / "tiny.tflite"
 
@@ -98,6 +98,21 @@ def test_the_fit_goes_into_the_card_and_its_text(model: Path, seven: Path) -> No
     )
 
 
+def test_margins_are_tried_on_all_sides_of_the_framing() -> None:
+    margins = margins_around(CropMargin(1.1, -0.02))
+    assert [row[0].scale for row in margins] == [0.968, 1.034, 1.1, 1.166, 1.232]
+    assert [margin.shift_y for margin in margins[0]] == [-0.08, -0.05, -0.02, 0.01, 0.04]
+    assert (len(SCALES), len(SHIFTS)) == (5, 5)
+
+
+def test_the_margin_is_chosen_where_its_neighbours_are_good_too() -> None:
+    accuracies = np.full((5, 5), 0.5)
+    assert choose(accuracies) == (2, 2)
+    accuracies[0, 4] = 0.9  # lucky
+    accuracies[2:5, 0:3] = 0.6
+    assert choose(accuracies) == (3, 1)
+
+
 def test_a_detector_that_finds_next_to_nothing(model: Path, seven: Path) -> None:
     before = model.with_suffix(".json").read_text()
     with pytest.raises(DataError, match="fake found only 4 faces in 28 training pictures"):
@@ -121,5 +136,8 @@ def test_the_shipped_margin_is_what_the_detector_needs(data: Path) -> None:
     frames = [framing(one.place, one.found) for one in pasted if one.found is not None]
     assert len(frames) > 0.8 * len(pasted)
     scale, shift_y = np.median(frames, axis=0)
-    assert scale == pytest.approx(card.crop_margins["yunet"].scale, abs=0.05)
-    assert shift_y == pytest.approx(card.crop_margins["yunet"].shift_y, abs=0.03)
+    fit, margin = card.crop_fits["yunet"], card.crop_margins["yunet"]
+    assert scale == pytest.approx(np.mean(fit.scale_quartiles), abs=0.05)
+    assert shift_y == pytest.approx(np.mean(fit.shift_y_quartiles), abs=0.03)
+    assert margin.scale / scale == pytest.approx(1, abs=0.1)  # as far as margins are tried
+    assert margin.shift_y == pytest.approx(shift_y, abs=0.05)

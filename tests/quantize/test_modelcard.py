@@ -40,7 +40,7 @@ def test_it_says_what_the_card_says(card: Card) -> None:
         "| happy | 90 | 94.7% | 100.0% | 95.9% to 100.0% | 0.973 |",
         "| sad | 10 | 100.0% | 50.0% | 23.7% to 76.3% | 0.667 |",
         "| fear | 0 | 0.0% | 0.0% | - | 0.000 |",
-        "| haar | 1.000 | -0.020 | | | | |",
+        "| haar | 1.000 | -0.020 | | | | | |",
         "| Some CPU, one thread, litert 2 | 0.250 ms (median), 0.500 ms (p90) |",
         "| cortex-a72, emulated | 9.88 M instructions |",
         "Data: Pictures of noise.",
