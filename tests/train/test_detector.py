@@ -13,7 +13,7 @@ from edge_fer.detect.scenes import Scene, load_scenes
 from edge_fer.errors import ConfigError, DataError
 from edge_fer_train.__main__ import main
 from edge_fer_train.detector.batches import Batches, Maker
-from edge_fer_train.detector.compose import MINED_PX, Composer, Look, recentred
+from edge_fer_train.detector.compose import MINED_PX, Composer, Look, recentred, without_faces
 from edge_fer_train.detector.fit import train
 from edge_fer_train.detector.mining import Mining
 from edge_fer_train.detector.net import build, training_model
@@ -164,6 +164,18 @@ def test_a_hard_view_is_shown_with_what_fired_in_the_middle(scenes: list[Scene])
     look = Look(2, np.array([[1.0, 0, 5], [0, 1, 7]]))
     moved = recentred(look, 30, 40)
     assert moved.matrix.tolist() == [[1, 0, 55], [0, 1, 31]]  # (30, 40) of the part is now at (80, 64)
+
+
+def test_people_without_their_faces_are_no_faces(scenes: list[Scene]) -> None:
+    scene = scenes[1]
+    blurred = without_faces(scene)
+    assert (blurred.name, blurred.group, blurred.pixels.shape) == (scene.name, scene.group, scene.pixels.shape)
+    assert (blurred.boxes.shape, blurred.landmarks.shape, blurred.scores.shape) == ((0, 4), (0, 5, 2), (0,))
+    for x, y, w, h in scene.boxes.astype(int).tolist():
+        inner = (slice(y + h // 5, y + 4 * h // 5), slice(x + w // 5, x + 4 * w // 5))
+        assert scene.pixels[inner].std() > 60
+        assert blurred.pixels[inner].std() < 20
+    assert (blurred.pixels[:30] == scene.pixels[:30]).all()
 
 
 class Fires:
