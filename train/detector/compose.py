@@ -12,6 +12,7 @@ from edge_fer.detect.scenes import SURE, Scene
 from edge_fer.errors import DataError
 from edge_fer.records import GrayImage
 
+from .drawings import draw_head
 from .recipe import Composition
 
 Matrix = NDArray[np.float64]
@@ -137,6 +138,8 @@ class Composer:
             side = rng.uniform(0.15, 0.9) * min(height, width)
             x, y = rng.uniform(0, (width, height))
             self._paste(part, (x - side * 0.4, y - side / 2, side * 0.8, side), rng)
+        if rng.random() < self._recipe.drawn:
+            draw_head(part, rng)
 
     def _draw_faces(
         self, part: GrayImage, rng: np.random.Generator

@@ -42,6 +42,7 @@ class Composition(_Model):
 
     faceless: Probability = Field(default=0.3, description="share of pictures without any face")
     mined: Probability = Field(default=0.35, description="share of the faceless ones that fired earlier")
+    drawn: Probability = Field(default=0.1, description="share of faceless parts with a drawn head, which is no face")
     anywhere: Probability = Field(default=0.15, description="share of views into a scene not aimed at a face")
     smallest_px: float = Field(default=8.0, gt=0, description="smallest height of a face")
     largest: float = Field(default=1.05, gt=0, description="largest height of a face, in heights of its part")
