@@ -5,6 +5,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +36,10 @@ SEARCHES_PX: Final = (320, 160)
 THRESHOLD: Final = 0.75
 """What the calibrated threshold is called, so that `detector.min_score` means the same for every detector."""
 _LOWEST_LOGIT: Final = -6.0
+_LOWEST: Final = 0.05
+"""Score from which boxes are looked at in the search for the threshold."""
+_SHIFTS: Final = (-0.5, -0.25, 0.0, 0.25, 0.5)
+"""Of the score logits of the second and third stride against the first, of which all combinations are tried."""
 _SEEN: Final = 0.1
 """Score from which a cell's box and landmarks may ever be read."""
 _CLIPPED: Final = 0.2
@@ -198,7 +203,11 @@ def _spread(net: Any, pictures: NDArray[np.uint8]) -> tuple[NDArray[np.float64],
 def _calibrated(
     card: EdgeCard, content: bytes, folder: Path, scenes: list[Scene], yardsticks: Mapping[int, Detector] | None
 ) -> EdgeCard:
-    """Shift the scores so that at `THRESHOLD` there are no more false boxes than the yardsticks have."""
+    """Shift the scores so that at `THRESHOLD` there are no more false boxes than the yardsticks have.
+
+    The strides are shifted against each other so that most faces are found: each learned from faces of its own sizes,
+    and what is a sure score on one is not on another.
+    """
     known = [known_of(scene) for scene in scenes]
     allowed = {
         search_px: len(judge(yardsticks[search_px], known, search_px).false_scores) if yardsticks else 0
@@ -207,30 +216,47 @@ def _calibrated(
     trial = folder / f".trial-{card.name}.tflite"
     try:
         trial.write_bytes(content)
-        trial.with_suffix(".json").write_text(card.to_json(), encoding="utf-8")
-        scores = []
-        for search_px in SEARCHES_PX:
-            false = judge(Edge(model=trial, min_score=0.05, search_px=search_px), known, search_px).false_scores
-            scores.append(false[allowed[search_px]] if len(false) > allowed[search_px] else 0.05)
-        raw = max(scores)
-        shift = np.log(THRESHOLD / (1 - THRESHOLD)) - np.log(raw / (1 - raw)) - 0.02
-        offsets = [(row[0] + float(shift), *row[1:]) for row in card.offsets]
-        card = EdgeCard.model_validate(card.model_dump() | {"offsets": offsets})
-        trial.with_suffix(".json").write_text(card.to_json(), encoding="utf-8")
-        measured = {
-            f"held_out_{search_px}": _figures(judge(Edge(model=trial, search_px=search_px), known, search_px))
-            for search_px in SEARCHES_PX
-        }
+
+        def tallies(candidate: EdgeCard, min_score: float) -> dict[int, Tally]:
+            trial.with_suffix(".json").write_text(candidate.to_json(), encoding="utf-8")
+            return {
+                search_px: judge(Edge(model=trial, min_score=min_score, search_px=search_px), known, search_px)
+                for search_px in SEARCHES_PX
+            }
+
+        def calibrated(shifts: tuple[float, ...]) -> EdgeCard:
+            candidate = _shifted(card, shifts)
+            false = {search_px: tally.false_scores for search_px, tally in tallies(candidate, _LOWEST).items()}
+            raw = max([_LOWEST, *(one[allowed[px]] for px, one in false.items() if len(one) > allowed[px])])
+            shift = _logit(THRESHOLD) - _logit(raw) - 0.02
+            return _shifted(card, tuple(one + shift for one in shifts))
+
+        candidates = [calibrated((0.0, *shifts)) for shifts in product(_SHIFTS, repeat=len(STRIDES_PX) - 1)]
+        found = [sum(tally.recall for tally in tallies(one, THRESHOLD).values()) for one in candidates]
+        best = candidates[int(np.argmax(found))]
+        measured = {f"held_out_{search_px}": _figures(tally) for search_px, tally in tallies(best, THRESHOLD).items()}
     finally:
         trial.unlink(missing_ok=True)
         trial.with_suffix(".json").unlink(missing_ok=True)
-    log.info("threshold %.3f of the network is called %.2f; false boxes allowed: %s", raw, THRESHOLD, allowed)
+    shifts = [now[0] - before[0] for now, before in zip(best.offsets, card.offsets, strict=True)]
+    raws = [round(float(1 / (1 + np.exp(shift - _logit(THRESHOLD)))), 4) for shift in shifts]
+    log.info("thresholds %s of the network are called %.2f; false boxes allowed: %s", raws, THRESHOLD, allowed)
     notes = {
         **card.quantization,
-        "threshold_raw": round(float(raw), 4),
+        "thresholds_raw": raws,
         "false_boxes_allowed": {str(k): v for k, v in allowed.items()},
     }
-    return card.model_copy(update={"measured": measured, "quantization": notes})
+    return best.model_copy(update={"measured": measured, "quantization": notes})
+
+
+def _shifted(card: EdgeCard, shifts: tuple[float, ...]) -> EdgeCard:
+    """The card with something added to the score logits of each stride."""
+    offsets = [(row[0] + shift, *row[1:]) for row, shift in zip(card.offsets, shifts, strict=True)]
+    return EdgeCard.model_validate(card.model_dump() | {"offsets": offsets})
+
+
+def _logit(score: float) -> float:
+    return float(np.log(score / (1 - score)))
 
 
 def _figures(tally: Tally) -> dict[str, Any]:
