@@ -32,8 +32,14 @@ class Decoder:
     """
 
     def __init__(self, height_px: int, width_px: int, offsets: FloatArray, factors: FloatArray) -> None:
+        centres = [centres.reshape(-1, 2) for centres in cell_centres(height_px, width_px)]
         self._offsets, self._factors = offsets, factors
-        self._centres = [centres.reshape(-1, 2) for centres in cell_centres(height_px, width_px)]
+        places = np.concatenate(centres)
+        self._places = np.hstack([places, np.zeros_like(places), np.tile(places, 5)])  # to which a row is relative
+        self._counts = [len(one) for one in centres]
+        self._map = np.repeat(np.arange(len(STRIDES_PX)), self._counts)
+        self._strides_px = np.array(STRIDES_PX, np.float32)[self._map, None]
+        self._least: dict[float, NDArray[np.int16]] = {}
 
     def decode(self, maps: Sequence[NDArray[np.int8]], min_score: float) -> tuple[FloatArray, FloatArray]:
         """The faces in a picture.
@@ -46,34 +52,36 @@ class Decoder:
             scores float32 (n,), the surest first, and rows float32 (n, 14) in pixels of the input: x, y, width, height,
             then x, y of five landmarks.
         """
-        least = np.log(min_score / (1 - min_score))
-        logits, rows = [], []
-        for codes, centres, stride, offset, factor in zip(
-            maps, self._centres, STRIDES_PX, self._offsets, self._factors, strict=True
-        ):
-            cells = codes.reshape(-1, VALUES)
-            hits = np.flatnonzero(cells[:, 0] >= np.ceil((least - offset[0]) / factor[0] - 1e-4))
-            if hits.size:
-                values = offset + factor * cells[hits]
-                logits.append(values[:, 0])
-                rows.append(_rows(values, centres[hits], stride))
-        if not logits:
+        cells = np.concatenate([codes.reshape(-1, VALUES) for codes in maps])
+        hits = (cells[:, 0] >= self._least_codes(min_score)).nonzero()[0]
+        if not hits.size:
             return np.empty(0, np.float32), np.empty((0, 14), np.float32)
-        return _merge(1 / (1 + np.exp(-np.concatenate(logits))), np.concatenate(rows))
+        stride = self._map[hits]
+        values = self._offsets[stride] + self._factors[stride] * cells[hits]
+        rows = _rows(values, self._places[hits], self._strides_px[hits])
+        return _merge(1 / (1 + np.exp(-values[:, 0])), rows)
+
+    def _least_codes(self, min_score: float) -> NDArray[np.int16]:
+        """The smallest code of each cell's score that is at least `min_score`."""
+        least = self._least.get(min_score)
+        if least is None:
+            logit = np.log(min_score / (1 - min_score))
+            codes = np.ceil((logit - self._offsets[:, 0]) / self._factors[:, 0] - 1e-4)
+            least = self._least[min_score] = np.repeat(codes.clip(-128, 128).astype(np.int16), self._counts)
+        return least
 
 
-def _rows(values: FloatArray, centres: FloatArray, stride: int) -> FloatArray:
-    rows = np.empty((len(values), VALUES - 1), np.float32)
-    sides = np.exp(values[:, 3:5]) * stride
-    rows[:, :2] = centres + values[:, 1:3] * stride - sides / 2
+def _rows(values: FloatArray, places: FloatArray, strides_px: FloatArray) -> FloatArray:
+    rows = values[:, 1:] * strides_px + places
+    sides = np.exp(values[:, 3:5]) * strides_px
+    rows[:, :2] -= sides / 2
     rows[:, 2:4] = sides
-    rows[:, 4:] = values[:, 5:] * stride + np.tile(centres, 5)
     return rows
 
 
 def _merge(scores: FloatArray, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Keep the surest cell of each face, its place averaged over the cells that agree with it."""
-    order = np.argsort(-scores, kind="stable")[:MOST_CELLS]
+    order = (-scores).argsort(kind="stable")[:MOST_CELLS]
     scores, rows = scores[order], rows[order]
     overlap = _iou(rows[:, :4])
     free = np.ones(len(scores), np.bool_)
@@ -88,8 +96,10 @@ def _merge(scores: FloatArray, rows: FloatArray) -> tuple[FloatArray, FloatArray
 
 
 def _iou(boxes: FloatArray) -> FloatArray:
-    low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
-    sides = np.minimum(high[:, None], high) - np.maximum(low[:, None], low)
-    shared = np.maximum(sides[..., 0], 0) * np.maximum(sides[..., 1], 0)
-    area = boxes[:, 2] * boxes[:, 3]
+    low, sides = boxes[:, :2], boxes[:, 2:]
+    high = low + sides
+    overlap = np.minimum(high[:, None], high) - np.maximum(low[:, None], low)
+    np.maximum(overlap, 0, out=overlap)
+    shared = overlap[..., 0] * overlap[..., 1]
+    area = sides[:, 0] * sides[:, 1]
     return np.asarray(shared / (area[:, None] + area - shared), np.float32)

@@ -60,7 +60,7 @@ def main() -> None:
             tallies = {name: judge(detector, frames, search_px) for name, frames in sets.items()}
             figures[f"{kind} {search_px}"] = {
                 "ms": ms,
-                "memory_mb": memory(kind, search_px),
+                "memory_mb": memory(kind, search_px, args),
                 "jitter": jitter(detector, sets["asl"][0].pixels),
                 **{name: as_figures(tally) for name, tally in tallies.items()},
             }
@@ -143,10 +143,10 @@ def jitter(detector: Detector, pixels: GrayImage, rounds: int = 40) -> float | N
     return float(np.sqrt(sides.var(axis=0).mean()) / np.median(sides[:, 2] - sides[:, 0]))
 
 
-def memory(kind: str, search_px: int) -> float:
+def memory(kind: str, search_px: int, args: argparse.Namespace) -> float:
     """Peak memory of a process that runs this detector alone, in MB."""
-    words = [word for word in sys.argv[1:] if word != "--json"]
-    command = [sys.executable, __file__, *words, "--memory-of", kind, str(search_px)]
+    given = ["--data", str(args.data), *(["--edge", args.edge] if args.edge else [])]
+    command = [sys.executable, __file__, *given, "--memory-of", kind, str(search_px)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return float(done.stdout)
 
