@@ -26,8 +26,8 @@ there and where its eyes, its nose and the corners of its mouth are, not whose i
 - It learned from another detector's boxes, errors included, and from few hundred people: webcams, workers in helmets,
   drivers, street fashion. Who they are by age, sex and skin is unknown; measure on your own people.
 - Sizes are those in the picture that is searched, which the daemon makes smaller first: see `detector.search_px`.
-- It was shown faces rolled by up to 30 degrees and from 8 pixels on. Profiles, heads upside down and painted faces it
-  may miss; prints of faces, skulls on T-shirts and patterned cloth it may take for one.
+- How small and how far rolled the faces were that it was shown, is said under training. Profiles, heads upside down and
+  painted faces it may miss; prints of faces, skulls on T-shirts and patterned cloth it may take for one.
 """
 
 
@@ -110,8 +110,8 @@ def _held_out(name: str, figures: dict[str, Any]) -> str:
     limits = [*figures["size_limits_px"], None]
     lines = [
         f"## {name.removeprefix('held_out_')} pixels wide: held-out scenes\n",
-        f"{figures['frames']} scenes that training never saw, at the default threshold: {figures['false_boxes']} "
-        f"false boxes, mean overlap with the teacher's boxes {figures['mean_iou']}.\n",
+        f"{figures['frames']} scenes that training never saw, but on which the thresholds were found: "
+        f"{figures['false_boxes']} false boxes, mean overlap with the teacher's boxes {figures['mean_iou']}.\n",
         "| size of the face | faces | found |",
         "|---|---:|---:|",
     ]

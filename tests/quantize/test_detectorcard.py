@@ -73,7 +73,9 @@ def test_it_says_of_held_out_scenes_how_many_faces_of_which_size_were_found() ->
         "| from 64 px | 0 | 0 (0%) |",
     ):
         assert f"{line}\n" in text
-    assert "8 scenes that training never saw, at the default threshold: 1 false boxes, mean overlap" in text
+    assert (
+        "8 scenes that training never saw, but on which the thresholds were found: 1 false boxes, mean overlap" in text
+    )
 
 
 def test_a_card_with_next_to_nothing_has_a_text() -> None:
