@@ -121,6 +121,14 @@ def test_labels_move_with_the_pixels(scenes: list[Scene]) -> None:
     assert seen > 20
 
 
+@pytest.mark.parametrize(("small", "larger"), [(0.0, 75), (1.0, 0)])
+def test_small_faces_can_be_shown_more_often(scenes: list[Scene], small: float, larger: int) -> None:
+    composer = Composer([scenes[0], scenes[2]], PLAIN.model_copy(update={"small": small, "smallest_px": 11}))
+    rng = np.random.default_rng(0)
+    heights = np.concatenate([composer.compose(128, 160, rng).boxes[:, 3] for _ in range(100)])
+    assert (heights > 32).sum() == larger  # 28 px, stretched by a few percent
+
+
 def test_faces_that_are_cut_off_are_neither_face_nor_background(scenes: list[Scene]) -> None:
     composer = Composer(scenes, PLAIN.model_copy(update={"largest": 2.0, "smallest_px": 100}))
     rng = np.random.default_rng(0)

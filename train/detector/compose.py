@@ -22,6 +22,8 @@ _GROUP_POWER: Final = 0.6
 _MIRRORED: Final = [1, 0, 2, 4, 3]  # right and left change places
 _NEAR_PX: Final = 40
 """Faces from this size on can be blurred and still be told from those that are seen with a few pixels."""
+_SMALL_PX: Final = 28
+"""Faces up to this size are the hardest to tell from what is none, and what a detector meets in a room."""
 _VISIBLE: Final = 0.55
 _HIDDEN: Final = 0.12
 
@@ -172,7 +174,8 @@ class Composer:
     def _look_at_face(self, height: int, width: int, rng: np.random.Generator) -> tuple[Look, int]:
         """A view with a face of a drawn size somewhere in it, and which face that is; -1 if it is not aimed at one."""
         recipe = self._recipe
-        largest = max(recipe.largest * height, recipe.smallest_px)
+        small = recipe.small > 0 and rng.random() < recipe.small
+        largest = max(_SMALL_PX if small else recipe.largest * height, recipe.smallest_px)
         size = np.exp(rng.uniform(np.log(recipe.smallest_px), np.log(largest)))
         tall_enough = np.searchsorted(-self._heights, -size / recipe.enlarge, side="right")
         last = self._face_weights[max(tall_enough, 1) - 1]

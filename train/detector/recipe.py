@@ -45,6 +45,7 @@ class Composition(_Model):
     drawn: Probability = Field(default=0.1, description="share of faceless parts with a drawn head, which is no face")
     anywhere: Probability = Field(default=0.15, description="share of views into a scene not aimed at a face")
     smallest_px: float = Field(default=8.0, gt=0, description="smallest height of a face")
+    small: Probability = Field(default=0.0, description="share of views aimed at a face of at most 28 px")
     largest: float = Field(default=1.05, gt=0, description="largest height of a face, in heights of its part")
     enlarge: float = Field(default=1.6, ge=1, description="largest magnification of a scene")
     roll_deg: float = Field(default=30.0, ge=0, le=90, description="largest roll of a face")
