@@ -193,3 +193,14 @@ def test_the_same_face_is_found_wherever_it_lies(data: Path) -> None:
         box = edge.detect(Frame(canvas, 0.0, 0))[0].box
         places.append((box.x - left, box.y - top, box.w, box.h))
     assert np.ptp(places, axis=0).max() < 0.12 * places[0][2]
+
+
+@pytest.mark.data
+def test_smaller_boxes_than_the_network_learned_are_dropped(data: Path) -> None:
+    film = cv2.VideoCapture(str(data / "clips" / "one-by-one-person-detection.mp4"))
+    film.set(cv2.CAP_PROP_POS_FRAMES, 368)  # somebody's back; at 160 pixels the head's is 8 wide
+    gray = cv2.cvtColor(film.read()[1], cv2.COLOR_BGR2GRAY).astype(np.uint8)
+    factor = gray.shape[1] / 160
+    boxes = [face.box for face in Edge(search_px=160, min_score=0.05).detect(Frame(gray, 0.0, 0))]
+    assert boxes
+    assert all(box.area >= (11 * factor) ** 2 for box in boxes)

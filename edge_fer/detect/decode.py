@@ -20,6 +20,10 @@ MOST_CELLS: Final = 150
 
 FloatArray = NDArray[np.float32]
 
+_PLACES: Final = [1, 2, *range(5, VALUES)]
+"""Of a cell's values those that are relative to its middle, in strides: x and y of the box's middle, the landmarks'."""
+_LOG_SIDES: Final = [3, 4]
+
 
 class Decoder:
     """Decodes the maps of pictures of one size.
@@ -32,14 +36,16 @@ class Decoder:
     """
 
     def __init__(self, height_px: int, width_px: int, offsets: FloatArray, factors: FloatArray) -> None:
-        centres = [centres.reshape(-1, 2) for centres in cell_centres(height_px, width_px)]
-        self._offsets, self._factors = offsets, factors
-        places = np.concatenate(centres)
-        self._places = np.hstack([places, np.zeros_like(places), np.tile(places, 5)])  # to which a row is relative
-        self._counts = [len(one) for one in centres]
-        self._map = np.repeat(np.arange(len(STRIDES_PX)), self._counts)
-        self._strides_px = np.array(STRIDES_PX, np.float32)[self._map, None]
-        self._least: dict[float, NDArray[np.int16]] = {}
+        middles = [centres.reshape(-1, 2) for centres in cell_centres(height_px, width_px)]
+        self._counts = [len(one) for one in middles]
+        # Each cell has its own: what is in strides becomes pixels, and what is relative to the cell's middle absolute.
+        self._offsets, self._factors = (np.repeat(values, self._counts, axis=0) for values in (offsets, factors))
+        strides_px = np.repeat(np.array(STRIDES_PX, np.float32), self._counts)[:, None]
+        self._offsets[:, _PLACES] = self._offsets[:, _PLACES] * strides_px + np.tile(np.concatenate(middles), 6)
+        self._factors[:, _PLACES] *= strides_px
+        self._offsets[:, _LOG_SIDES] += np.log(strides_px)
+        self._scores = offsets[:, 0], factors[:, 0]
+        self._below: dict[float, NDArray[np.int8]] = {}
 
     def decode(self, maps: Sequence[NDArray[np.int8]], min_score: float) -> tuple[FloatArray, FloatArray]:
         """The faces in a picture.
@@ -53,53 +59,40 @@ class Decoder:
             then x, y of five landmarks.
         """
         cells = np.concatenate([codes.reshape(-1, VALUES) for codes in maps])
-        hits = (cells[:, 0] >= self._least_codes(min_score)).nonzero()[0]
+        hits = (cells[:, 0] > self._codes_below(min_score)).nonzero()[0]
         if not hits.size:
             return np.empty(0, np.float32), np.empty((0, 14), np.float32)
-        stride = self._map[hits]
-        values = self._offsets[stride] + self._factors[stride] * cells[hits]
-        rows = _rows(values, self._places[hits], self._strides_px[hits])
+        values = self._offsets.take(hits, 0) + self._factors.take(hits, 0) * cells.take(hits, 0)
+        rows = values[:, 1:]
+        sides = np.exp(rows[:, 2:4], out=rows[:, 2:4])
+        rows[:, :2] -= sides / 2
         return _merge(1 / (1 + np.exp(-values[:, 0])), rows)
 
-    def _least_codes(self, min_score: float) -> NDArray[np.int16]:
-        """The smallest code of each cell's score that is at least `min_score`."""
-        least = self._least.get(min_score)
-        if least is None:
-            logit = np.log(min_score / (1 - min_score))
-            codes = np.ceil((logit - self._offsets[:, 0]) / self._factors[:, 0] - 1e-4)
-            least = self._least[min_score] = np.repeat(codes.clip(-128, 128).astype(np.int16), self._counts)
-        return least
-
-
-def _rows(values: FloatArray, places: FloatArray, strides_px: FloatArray) -> FloatArray:
-    rows = values[:, 1:] * strides_px + places
-    sides = np.exp(values[:, 3:5]) * strides_px
-    rows[:, :2] -= sides / 2
-    rows[:, 2:4] = sides
-    return rows
+    def _codes_below(self, min_score: float) -> NDArray[np.int8]:
+        """The largest code of each cell's score that is less than `min_score`."""
+        below = self._below.get(min_score)
+        if below is None:
+            offsets, factors = self._scores
+            codes = np.ceil((np.log(min_score / (1 - min_score)) - offsets) / factors - 1e-4) - 1
+            below = self._below[min_score] = np.repeat(codes.clip(-128, 127).astype(np.int8), self._counts)
+        return below
 
 
 def _merge(scores: FloatArray, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Keep the surest cell of each face, its place averaged over the cells that agree with it."""
     order = (-scores).argsort(kind="stable")[:MOST_CELLS]
-    scores, rows = scores[order], rows[order]
-    overlap = _iou(rows[:, :4])
+    scores, rows = scores.take(order), rows.take(order, 0)
+    low, sides = rows[:, :2], rows[:, 2:4]
+    high, area = low + sides, sides[:, 0] * sides[:, 1]
     free = np.ones(len(scores), np.bool_)
-    kept = []
-    while free.any():
-        surest = int(free.argmax())
-        kept.append(surest)
-        free &= overlap[surest] <= SAME_FACE_IOU
-        free[surest] = False
-    votes = (overlap[kept] > VOTING_IOU) * scores
-    return scores[kept], (votes @ rows) / votes.sum(axis=1, keepdims=True)
-
-
-def _iou(boxes: FloatArray) -> FloatArray:
-    low, sides = boxes[:, :2], boxes[:, 2:]
-    high = low + sides
-    overlap = np.minimum(high[:, None], high) - np.maximum(low[:, None], low)
-    np.maximum(overlap, 0, out=overlap)
-    shared = overlap[..., 0] * overlap[..., 1]
-    area = sides[:, 0] * sides[:, 1]
-    return np.asarray(shared / (area[:, None] + area - shared), np.float32)
+    surest, merged = [], []
+    while free[one := int(free.argmax())]:
+        shared = np.minimum(high, high[one]) - np.maximum(low, low[one])
+        np.maximum(shared, 0, out=shared)
+        common = shared[:, 0] * shared[:, 1]
+        overlap = common / (area + area[one] - common)
+        free &= overlap <= SAME_FACE_IOU  # which leaves itself out, too
+        votes = (overlap > VOTING_IOU) * scores
+        surest.append(one)
+        merged.append(votes @ rows / votes.sum())
+    return scores.take(surest), np.array(merged)

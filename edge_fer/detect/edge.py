@@ -21,6 +21,8 @@ from edge_fer.tflite import INPUT_SCALE, INPUT_ZERO_POINT, open_interpreter
 SMALLEST_FACE_PX: Final = 16
 """Width that a face must have in the picture that is searched. Searched larger, a face near the camera would be larger
 than any it was trained with."""
+_SMALLEST_BOX_PX: Final = 11
+"""Mean side in the picture that is searched; smaller ones are dropped, since the network learned no smaller faces."""
 REGION_PX: Final = 96
 """Side of the picture in which a known face is found again; half of it is the face."""
 WEAK: Final = 2 / 3
@@ -108,6 +110,8 @@ class _Searcher:
         left, top = corner
         faces = []
         for score, (x, y, w, h, *points) in zip(scores.tolist(), (found * factor).tolist(), strict=True):
+            if w * h < (_SMALLEST_BOX_PX * factor) ** 2:
+                continue
             places = tuple((left + px, top + py) for px, py in zip(points[0::2], points[1::2], strict=True))
             faces.append(Face(Box(left + x, top + y, w, h), score, places))
         return faces
