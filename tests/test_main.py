@@ -136,7 +136,10 @@ def test_a_detector_that_is_not_installed(tmp_path: Path, capsys: pytest.Capture
     )
 
 
-def test_check_says_what_works_and_what_does_not(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_says_what_works_and_what_does_not(
+    config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _process: {0, 1})
     edge_fer("check", "--config", config, "--json")
     findings = {finding["name"]: finding for finding in json.loads(capsys.readouterr().out)}
     assert list(findings) == ["machine", "versions", "camera", "detector", "model", "threads", "broker"]
