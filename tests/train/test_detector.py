@@ -346,7 +346,7 @@ def test_the_command_trains(folder: Path, tmp_path: Path) -> None:
 def test_sizes_can_be_given_on_the_command_line() -> None:
     recipe = load_recipe(None, {"sizes": ["96x112:8:0.5:1"], "composition": {"faceless": 0.4}})
     assert recipe.sizes == (Size(height_px=96, width_px=112, batch=8, share=0.5, late_share=1),)
-    assert recipe.composition == Composition(faceless=0.4, smallest_px=11)
+    assert recipe.composition == load_recipe(None, {}).composition.model_copy(update={"faceless": 0.4})
 
 
 def test_recipes_that_cannot_be_used(tmp_path: Path) -> None:
