@@ -21,8 +21,9 @@ from edge_fer.tflite import INPUT_SCALE, INPUT_ZERO_POINT, open_interpreter
 SMALLEST_FACE_PX: Final = 16
 """Width that a face must have in the picture that is searched. Searched larger, a face near the camera would be larger
 than any it was trained with."""
-_SMALLEST_BOX_PX: Final = 11
-"""Mean side in the picture that is searched; smaller ones are dropped, since the network learned no smaller faces."""
+_SMALLEST_BOX_PX: Final = 12
+"""Mean side in the picture that is searched; smaller ones are dropped: the network learned faces from 11 px on, and false
+boxes are frequent where they end."""
 REGION_PX: Final = 96
 """Side of the picture in which a known face is found again; half of it is the face."""
 WEAK: Final = 2 / 3
