@@ -79,10 +79,10 @@ class CameraConfig(Section):
 class DetectorConfig(Section):
     """How faces are found."""
 
-    kind: Literal["auto", "yunet", "edge", "haar"] = "auto"
-    """yunet (`edge-fer models pull`), edge (comes along), haar (OpenCV has it), or auto: yunet if its file is there."""
+    kind: Literal["auto", "edge", "yunet", "haar"] = "auto"
+    """edge (comes along), yunet (`edge-fer models pull`), haar (OpenCV has it), or auto: edge, or what model is."""
     model: str | None = None
-    """Path of the detector's file, if not the installed one."""
+    """Path of the detector's file, if not the installed one: .tflite (edge), .onnx (yunet) or .xml (haar)."""
     min_score: Share = 0.75
     """Faces that YuNet or edge is less sure of are left out; Haar gives no score."""
     min_face: Annotated[float, Field(ge=0.0125, le=0.3)] = 0.05

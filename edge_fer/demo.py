@@ -15,7 +15,6 @@ from edge_fer.clip import write_demo_clip
 from edge_fer.config import CameraConfig, Config, MqttConfig, WebConfig
 from edge_fer.daemon import run_daemon
 from edge_fer.errors import BrokerError, CameraError
-from edge_fer.model_files import YUNET, installed_path
 from edge_fer.publish.console import ConsoleSink
 
 BROKER_PORT: Final = 1883
@@ -42,10 +41,6 @@ def run_demo(out: TextIO) -> bool:
             mqtt=_choose_broker(stack, say),
             web=_choose_page(say),
         )
-        if installed_path(YUNET).is_file():
-            say("detector", "yunet")
-        else:
-            say("detector", "haar, which OpenCV carries; `edge-fer models pull` fetches the better and faster yunet")
         if config.mqtt.enabled:
             say("listen", f"mosquitto_sub -h {LOCAL} -p {config.mqtt.port} -t '{config.mqtt.base_topic}/#' -v")
         say("stop", "Ctrl-C")

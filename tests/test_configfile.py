@@ -71,7 +71,7 @@ def test_five_errors_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
         ("camera: 3\n", "1: camera: 3 is not right; give a block of `key: value` lines"),
         ("camera: null\n", "1: camera: null is not right; give a block of `key: value` lines"),
         ("camera: {fps: .nan}\n", "1: camera.fps: nan is not right; give a number above 0 up to 1000"),
-        ("detector: {kind: mtcnn}\n", "1: detector.kind: 'mtcnn' is not right; give auto, yunet, edge or haar"),
+        ("detector: {kind: mtcnn}\n", "1: detector.kind: 'mtcnn' is not right; give auto, edge, yunet or haar"),
         ("mqtt: {port: '1883'}\n", "1: mqtt.port: '1883' is not right; give a whole number from 1 up to 65535"),
         ("mqtt:\n  tls: {key_file: k}\n", "2: mqtt.tls: cert_file and key_file belong together; give both or neither"),
         ("web: {host: 0.0.0.0}\n", "1: web: host 0.0.0.0 would show the page to the network without a password; "

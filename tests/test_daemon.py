@@ -165,16 +165,10 @@ class Stage:
         return self.sink.heard
 
 
-@pytest.fixture(autouse=True)
-def no_yunet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The detector is Haar here, whatever is installed on this machine."""
-    monkeypatch.setenv("EDGE_FER_MODELS", str(tmp_path))
-
-
 def test_a_film_runs_to_its_end_and_everything_is_closed() -> None:
     capture = FakeCapture(0.0, 0.1, 0.2)
     info, *heard = Stage(capture).run()
-    assert (info.model_name, info.camera, info.detector, info.labels[0]) == ("tiny", "fake", "haar", "angry")
+    assert (info.model_name, info.camera, info.detector, info.labels[0]) == ("tiny", "fake", "edge", "angry")
     assert heard == ["running", "camera on", (0.0, 0), (0.1, 0), (0.2, 0), "closed"]
     assert capture.stopped
 

@@ -7,6 +7,7 @@ import pytest
 
 from edge_fer.config import DetectorConfig
 from edge_fer.detect import open_detector
+from edge_fer.detect.edge import shipped_file
 from edge_fer.detect.haar import Haar
 from edge_fer.detect.scaling import Cutter, Shrinker, search_length_px
 from edge_fer.detect.yunet import YuNet
@@ -113,14 +114,17 @@ def test_a_known_face_is_found_again_in_a_square_around_it(data: Path, kind: Lit
 
 
 @pytest.mark.data
-def test_auto_takes_yunet_where_its_file_is_installed(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_takes_edge_or_what_the_file_is(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGE_FER_MODELS", str(data / "models"))
-    assert open_detector(DetectorConfig()).name == "yunet"
+    assert open_detector(DetectorConfig()).name == "edge"
+    assert open_detector(DetectorConfig(model=str(shipped_file()))).name == "edge"
+    assert open_detector(DetectorConfig(model=str(data / "models" / YUNET.file_name))).name == "yunet"
+    cascade = Path(cv2.data.haarcascades, "haarcascade_frontalface_default.xml")  # type: ignore[attr-defined]
+    assert open_detector(DetectorConfig(model=str(cascade))).name == "haar"
 
 
-def test_auto_takes_haar_where_yunet_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_yunet_must_be_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGE_FER_MODELS", str(tmp_path))
-    assert open_detector(DetectorConfig()).name == "haar"
     with pytest.raises(DetectorError, match=f"there is no {tmp_path}/{YUNET.file_name}; run `edge-fer models pull`"):
         open_detector(DetectorConfig(kind="yunet"))
 

@@ -132,7 +132,7 @@ def test_a_detector_that_is_not_installed(tmp_path: Path, capsys: pytest.Capture
     edge_fer("run", "--config", write_config(tmp_path, detector={"kind": "yunet"}), code=1)
     missing = tmp_path / "no-models" / YUNET.file_name
     assert capsys.readouterr().err == (
-        f"edge-fer: detector yunet: there is no {missing}; run `edge-fer models pull`, or set detector.kind to haar\n"
+        f"edge-fer: detector yunet: there is no {missing}; run `edge-fer models pull`, or set detector.kind to edge\n"
     )
 
 
@@ -145,7 +145,7 @@ def test_check_says_what_works_and_what_does_not(
     assert list(findings) == ["machine", "versions", "camera", "detector", "model", "threads", "broker"]
     assert all(finding["works"] for finding in findings.values())
     assert "film.avi: 64x48 MJPG 10 fps" in findings["camera"]["text"]
-    assert findings["detector"]["text"].startswith("haar, ")
+    assert findings["detector"]["text"].startswith("edge, ")
     assert findings["model"]["text"].startswith("tiny 88a08f11b165, 5672 bytes, ")
     assert findings["model"]["text"].endswith(f" ms per face (shipped: {', '.join(shipped_models())})")
     assert "`threads: " in findings["threads"]["text"]
@@ -212,7 +212,7 @@ def test_bench_writes_the_figures_that_others_rely_on(
     figures = json.loads((tmp_path / "bench.json").read_text())
     assert list(figures["stages"]) == ["capture", "detect", "track", "smooth", "publish"]
     assert {"p50_ms", "p90_ms", "p99_ms"} <= figures["stages"]["detect"].keys()
-    assert (figures["detector"], figures["model"]["name"], figures["time_to_first_reading_s"]) == ("haar", "tiny", None)
+    assert (figures["detector"], figures["model"]["name"], figures["time_to_first_reading_s"]) == ("edge", "tiny", None)
     assert {"fps", "rss_mb", "board", "overhead"} <= figures.keys()
     assert "\nfps  " in capsys.readouterr().out
 

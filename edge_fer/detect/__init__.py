@@ -1,7 +1,7 @@
 """Finding faces in a frame: one interface, one module per detector."""
 
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Literal, Protocol
 
 from edge_fer.config import DetectorConfig
 from edge_fer.errors import DetectorError
@@ -36,6 +36,9 @@ class Detector(Protocol):
         ...
 
 
+_KIND_BY_ENDING: Final[dict[str, Literal["yunet", "haar"]]] = {".onnx": "yunet", ".xml": "haar"}
+
+
 def open_detector(settings: DetectorConfig, *, threads: int = 1) -> Detector:
     """Make the detector that the configuration asks for.
 
@@ -49,10 +52,10 @@ def open_detector(settings: DetectorConfig, *, threads: int = 1) -> Detector:
     yunet_file = Path(settings.model) if settings.model else installed_path(YUNET)
     kind = settings.kind
     if kind == "auto":
-        kind = "yunet" if settings.model or yunet_file.is_file() else "haar"
+        kind = _KIND_BY_ENDING.get(Path(settings.model or "").suffix, "edge")
     if kind == "yunet" and not yunet_file.is_file():
         raise DetectorError(
-            f"detector yunet: there is no {yunet_file}; run `edge-fer models pull`, or set detector.kind to haar"
+            f"detector yunet: there is no {yunet_file}; run `edge-fer models pull`, or set detector.kind to edge"
         )
     import cv2  # noqa: PLC0415 - slow to import
 

@@ -11,7 +11,7 @@ from typing import TextIO
 import edge_fer
 from edge_fer.configfile import load_config
 from edge_fer.service.host import Host, ServiceError
-from edge_fer.service.install import Step, StepSkippedError, hidden_files, install_steps, secrets_in_store
+from edge_fer.service.install import Step, hidden_files, install_steps, secrets_in_store
 from edge_fer.service.state import state_lines
 from edge_fer.service.uninstall import instance_steps, uninstall_steps
 from edge_fer.service.units import Unit
@@ -95,8 +95,6 @@ def take_steps(steps: Iterable[Step], out: TextIO, *, dry_run: bool) -> int:
             continue
         try:
             step.take()
-        except StepSkippedError as skipped:
-            print(f"  left out: {skipped}", file=out)
         except OSError as error:
             raise ServiceError(f"{error.filename}: {error.strerror}; mend that, then run this again") from error
     return count

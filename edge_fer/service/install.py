@@ -14,8 +14,6 @@ from edge_fer.atomic import make_folder, write_atomically
 from edge_fer.config import Config
 from edge_fer.config_versions import CURRENT, version_of
 from edge_fer.configfile import SECRETS, load_config, migrated_text
-from edge_fer.errors import DownloadError
-from edge_fer.model_files import YUNET, ModelFile, problem_with, pull
 from edge_fer.service.host import HIDDEN, MARK, USER, Host, ServiceError
 from edge_fer.service.units import Unit
 
@@ -29,8 +27,6 @@ mqtt:
   host: localhost           # its password belongs into /etc/credstore/edge-fer.mqtt_password
 """
 
-Pull = Callable[[ModelFile, Path], None]
-
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -40,9 +36,7 @@ class Step:
     take: Callable[[], None]
 
 
-def install_steps(
-    host: Host, unit: Unit, config: Path | None, *, fetch: Pull = pull, has_pi_camera: bool | None = None
-) -> list[Step]:
+def install_steps(host: Host, unit: Unit, config: Path | None, *, has_pi_camera: bool | None = None) -> list[Step]:
     """The steps from how the host is to a running service; none, if it runs as it should.
 
     A step that was taken is not offered again: what broke off half-way is finished by doing it anew.
@@ -51,7 +45,6 @@ def install_steps(
         host: where.
         unit: which of the services.
         config: what it shall run with; None: what it has, or else the defaults.
-        fetch: downloads a detector's file.
         has_pi_camera: whether a new configuration asks for picamera2; None: if it can be imported.
 
     Raises:
@@ -65,7 +58,6 @@ def install_steps(
     return [
         *files,
         *configs,
-        *_detector_step(host, unit, fetch),
         *_start_steps(host, unit, changed=bool(files or configs)),
     ]
 
@@ -194,27 +186,6 @@ def _config_steps(host: Host, target: Path, text: str) -> Iterator[Step]:
         yield Step(f"write {target}", lambda: _write_config(host, target, text))
     elif not _can_service_read(host, target):
         yield Step(f"let the service read {target}", lambda: _hand_to_service(host, target))
-
-
-def _detector_step(host: Host, unit: Unit, fetch: Pull) -> Iterator[Step]:
-    file = host.path(f"/var/lib/edge-fer/models/{YUNET.file_name}")
-    if problem_with(YUNET, file) is None:
-        return
-
-    def take() -> None:
-        try:
-            fetch(YUNET, file)
-        except DownloadError as error:
-            raise StepSkippedError(f"{error}; until then another detector finds the faces") from None
-        file.chmod(0o644)
-        if host.is_live:
-            host.command("systemctl", "try-restart", unit.name)
-
-    yield Step(f"fetch the face detector to {file} ({YUNET.size} bytes)", take)
-
-
-class StepSkippedError(Exception):
-    """A step that failed and that the service can do without; says what that means."""
 
 
 def _start_steps(host: Host, unit: Unit, *, changed: bool) -> Iterator[Step]:

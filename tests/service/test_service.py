@@ -12,8 +12,7 @@ import pytest
 from edge_fer import __version__
 from edge_fer.config import Config
 from edge_fer.configfile import load_config
-from edge_fer.errors import ConfigError, DownloadError
-from edge_fer.model_files import YUNET, ModelFile
+from edge_fer.errors import ConfigError
 from edge_fer.service.command import install, status, take_steps, uninstall
 from edge_fer.service.host import Host, ServiceError, run_program
 from edge_fer.service.install import Step, hidden_files, install_steps, secrets_in_store
@@ -22,20 +21,15 @@ from edge_fer.service.units import Unit
 from tests.conftest import require
 from tests.service.conftest import FakeSystem, tree
 
-DETECTOR = f"/var/lib/edge-fer/models/{YUNET.file_name}"
 ONE, KITCHEN = Unit(), Unit("kitchen")
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root may give files away")
 
 
-def offline(_model: ModelFile, _target: Path) -> None:
-    raise DownloadError("https://example.org: cannot be reached")
-
-
 def put(host: Host, unit: Unit = ONE, config: Path | None = None) -> list[str]:
     """Install; the steps that were taken."""
     out = io.StringIO()
-    take_steps(install_steps(host, unit, config, fetch=offline, has_pi_camera=False), out, dry_run=False)
+    take_steps(install_steps(host, unit, config, has_pi_camera=False), out, dry_run=False)
     return out.getvalue().replace(str(host.root), "").splitlines()
 
 
@@ -54,8 +48,6 @@ def test_everything_is_put_in_place_in_order(host: Host, system: FakeSystem) -> 
         "make the user edge-fer, in the group video",
         "make the folders /etc/edge-fer and /etc/credstore",
         "write /etc/edge-fer/edge-fer.yaml",
-        f"fetch the face detector to {DETECTOR} (232589 bytes)",
-        "  left out: https://example.org: cannot be reached; until then another detector finds the faces",
         "start edge-fer.service with every boot",
     ]
     assert system.asked == [
@@ -73,11 +65,10 @@ def test_everything_is_put_in_place_in_order(host: Host, system: FakeSystem) -> 
     assert (there.st_mode & 0o777, there.st_uid, there.st_gid) == (0o640, 0, 991)
 
 
-def test_a_second_time_there_is_nothing_to_do_but_the_detector(host: Host) -> None:
+def test_a_second_time_there_is_nothing_to_do(host: Host) -> None:
     put(host)
     before = tree(host.root)
-    assert put(host)[0] == f"fetch the face detector to {DETECTOR} (232589 bytes)"
-    assert len(put(host)) == 2
+    assert put(host) == []
     assert tree(host.root) == before
 
 
@@ -86,7 +77,7 @@ def test_what_would_be_done_is_said_and_not_done(host: Host, system: FakeSystem)
     out = io.StringIO()
     assert install(host, ONE, None, out, dry_run=True) == 0
     lines = out.getvalue().splitlines()
-    assert len(lines) == 9
+    assert len(lines) == 8
     assert all(line.startswith("would ") for line in lines)
     assert tree(host.root) == before
     assert system.asked == []
@@ -132,9 +123,7 @@ def test_one_of_another_version_is_kept_under_its_number(host: Host, tmp_path: P
 def test_a_first_configuration_asks_for_the_camera_that_is_likely(
     host: Host, has_pi_camera: bool, source: str | int
 ) -> None:
-    take_steps(
-        install_steps(host, KITCHEN, None, fetch=offline, has_pi_camera=has_pi_camera), io.StringIO(), dry_run=False
-    )
+    take_steps(install_steps(host, KITCHEN, None, has_pi_camera=has_pi_camera), io.StringIO(), dry_run=False)
     path = host.root / "etc/edge-fer/kitchen.yaml"
     assert load_config(path, {}) == Config.model_validate({"camera": {"source": source}})
     assert "sudo systemctl reload edge-fer@kitchen.service" in path.read_text()
@@ -406,7 +395,7 @@ def test_with_systemds_own_programs(host: Host) -> None:
         ["stat", "-c", "%g", host.root / "etc/edge-fer/kitchen.yaml"], capture_output=True, text=True, check=True
     )
     assert f"edge-fer:x:{group.stdout.strip()}:" in (host.root / "etc/group").read_text()
-    assert len(put(real)) == 2  # the detector, offline
+    assert put(real) == []
     take_away(real, purge=True)
     of_the_programs = {".pwd.lock", "passwd-", "group-", "shadow", "shadow-", "gshadow", "gshadow-"}
     assert set(tree(host.root)) - set(before) <= {f"/etc/{name}" for name in of_the_programs}

@@ -79,7 +79,6 @@ def test_installed_it_runs_and_messages_arrive(machine: Machine) -> None:
 
 
 def test_installing_once_more_does_nothing(machine: Machine) -> None:
-    machine.shell("mkdir -p /var/lib/edge-fer/models")
     pid = main_pid(machine)
     told = machine.run("/opt/edge-fer/bin/edge-fer", "service", "install", "--dry-run")
     assert "edge-fer.service" not in [line for line in told.splitlines() if line.startswith(("write", "replace"))]
