@@ -22,8 +22,8 @@ SMALLEST_FACE_PX: Final = 16
 """Width that a face must have in the picture that is searched. Searched larger, a face near the camera would be larger
 than any it was trained with."""
 _SMALLEST_BOX_PX: Final = 12
-"""Mean side in the picture that is searched; smaller ones are dropped: the network learned faces from 11 px on, and false
-boxes are frequent where they end."""
+"""Mean side in the picture that is searched; smaller boxes are dropped, since the network learned faces from 11 px on
+and false ones gather at the limit."""
 REGION_PX: Final = 96
 """Side of the picture in which a known face is found again; half of it is the face."""
 WEAK: Final = 2 / 3
