@@ -92,7 +92,10 @@ def watch(leap_s: float, models: Path, setenv: Callable[[str, str], None]) -> li
     """Everything that a daemon publishes in six seconds of its clock."""
     setenv("EDGE_FER_MODELS", str(models))
     clock, post = Clock(leap_s=leap_s), Post()
-    settings = {"device": "test", "model": TINY, "mqtt": {"enabled": False, "health_s": 2}, "pace": {"target_fps": 0.1}}
+    settings = {
+        "device": "test", "model": TINY, "mqtt": {"enabled": False, "health_s": 2}, "pace": {"target_fps": 0.1},
+        "detector": {"kind": "haar"},  # whose search is always dearer than following, however busy the machine
+    }  # fmt: skip
 
     def sink(_config: Config) -> MqttSink:
         return MqttSink(post, base="t", heartbeat_s=2, rate_hz=2, event_ttl_s=60, wall_clock=clock.wall)
