@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edge_fer.clip import write_demo_clip
 from edge_fer.config import DetectorConfig
 from edge_fer.detect import open_detector
 from edge_fer.detect.decode import Decoder
@@ -204,3 +205,18 @@ def test_smaller_boxes_than_the_network_learned_are_dropped(data: Path) -> None:
     boxes = [face.box for face in Edge(search_px=160, min_score=0.05).detect(Frame(gray, 0.0, 0))]
     assert boxes
     assert all(box.area >= (12 * factor) ** 2 for box in boxes)
+
+
+def test_a_near_face_is_one_face(tmp_path: Path) -> None:
+    """The portrait of the demo, four fifths of the picture's height."""
+    write_demo_clip(tmp_path / "clip.mp4", seconds=2.5)
+    film = cv2.VideoCapture(str(tmp_path / "clip.mp4"))
+    edge = Edge(search_px=320)
+    counts, heights = [], []
+    for index in range(32):  # afterwards the view leaves the face
+        gray = cv2.cvtColor(film.read()[1], cv2.COLOR_BGR2GRAY).astype(np.uint8)
+        faces = edge.detect(Frame(gray, index / 20, index))
+        counts.append(len(faces))
+        heights += [face.box.h for face in faces]
+    assert counts == [1] * 32
+    assert 280 < min(heights) <= max(heights) < 420

@@ -1,6 +1,6 @@
 """A scene without a camera or a file: faces that are drawn, so that every machine measures the same pictures.
 
-Both detectors take the drawing for a face from about 64 pixels on. No emotion that the classifier reads from it means
+All detectors take the drawing for a face from about 64 pixels on. No emotion that the classifier reads from it means
 anything; its time does not depend on what it sees.
 """
 
@@ -19,7 +19,9 @@ FACE_SHARE: Final = 0.8
 """Side of a face's picture, as a share of the place that it has in the scene."""
 
 _BACKGROUND: Final = 120.0
-_SHADE: Final = 0.25
+_SHADE: Final = 0.5
+_BLUR: Final = 0.02
+"""Of the lens, as a share of the face's picture: sharp edges tell a drawing from a face."""
 _PARTS: Final = (
     # centre x and y, radius x and y, softness of the edge, gray value; the later lie on top
     (0.5, 0.42, 0.34, 0.40, 0.12, 45.0),  # hair
@@ -28,7 +30,7 @@ _PARTS: Final = (
     (0.5, 0.50, 0.27, 0.36, 0.12, 190.0),  # face
     *((x, 0.38, 0.075, 0.016, 0.5, 70.0) for x in (0.39, 0.61)),  # brows
     *((x, 0.455, 0.07, 0.045, 0.5, 125.0) for x in (0.39, 0.61)),  # sockets
-    *((x, 0.455, 0.05, 0.024, 0.3, 225.0) for x in (0.39, 0.61)),  # whites
+    *((x, 0.455, 0.05, 0.024, 0.3, 120.0) for x in (0.39, 0.61)),  # whites
     *((x, 0.455, 0.022, 0.024, 0.3, 25.0) for x in (0.39, 0.61)),  # irises
     (0.5, 0.52, 0.03, 0.09, 0.9, 205.0),  # bridge of the nose
     (0.5, 0.60, 0.055, 0.028, 0.6, 140.0),  # its tip
@@ -53,7 +55,7 @@ def draw_face(size_px: int) -> GrayImage:
         cover = np.clip((1 - distance) / soft + 0.5, 0, 1)
         drawn += (gray - drawn) * cover
     drawn *= 1 - _SHADE * np.clip(((x - 0.5) / 0.3) ** 2, 0, 1)
-    return drawn.astype(np.uint8)
+    return cv2.GaussianBlur(drawn, (0, 0), _BLUR * size_px).astype(np.uint8)
 
 
 class SyntheticScene:
