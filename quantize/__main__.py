@@ -95,7 +95,7 @@ def _fit_crop(words: Sequence[str]) -> int:
     )
     parser.add_argument("model", type=Path, help="the quantized network, NAME.tflite, with its card beside it")
     _add_data(parser)
-    parser.add_argument("--detector", choices=["yunet", "edge", "haar"], required=True)
+    parser.add_argument("--detector", choices=["edge", "yunet", "haar"], required=True)
     parser.add_argument("--detector-model", metavar="FILE", help="the detector's file, if not the installed one")
     args = parser.parse_args(words)
     from edge_fer.config import DetectorConfig  # noqa: PLC0415
@@ -202,7 +202,7 @@ def _robustness(words: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="receives robustness.json and .png")
     parser.add_argument("--pictures", type=_from(1), default=150, metavar="N", help="faces per condition (%(default)s)")
     parser.add_argument("--seed", type=_from(0), default=0, help="of pictures, scenes and noise (%(default)s)")
-    parser.add_argument("--detector", choices=["yunet", "edge", "haar"], default="yunet", help="(%(default)s)")
+    parser.add_argument("--detector", choices=["edge", "yunet", "haar"], default="edge", help="(%(default)s)")
     parser.add_argument("--detector-model", metavar="FILE", help="the detector's file, if not the installed one")
     parser.add_argument(
         "--margins",

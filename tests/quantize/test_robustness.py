@@ -144,8 +144,8 @@ def test_a_margin_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.data
 def test_the_shipped_model_before_a_camera(data: Path, tmp_path: Path) -> None:
     words = ["robustness", "emotion", "--data", str(data / "fer2013" / "fer2013-train-validation.zip"), "--scenes"]
-    words += [str(data / "faces" / "scenes.zip"), "--out", str(tmp_path), "--pictures", "20", "--detector-model"]
-    assert main([*words, str(data / "models" / "face_detection_yunet_2023mar.onnx")]) == 0
+    words += [str(data / "faces" / "scenes.zip"), "--out", str(tmp_path), "--pictures", "20", "--detector", "yunet"]
+    assert main([*words, "--detector-model", str(data / "models" / "face_detection_yunet_2023mar.onnx")]) == 0
     [model] = json.loads((tmp_path / "robustness.json").read_text())["models"]
     cells = {(cell["condition"], cell["side_px"]): cell for cell in model["cells"]}
     assert cells["clean", 140]["found"] >= 0.85
