@@ -44,6 +44,7 @@ def save_net(path: Path, *, prior: float) -> Path:
     for stride in (8, 16, 32):
         kernel, bias = net.get_layer(f"faces{stride}").get_weights()
         bias[0] = prior
+        bias[3:5] = 1.0  # boxes of some 22 px and more: smaller ones than 12 are dropped
         net.get_layer(f"faces{stride}").set_weights([kernel * 30, bias])
     net.save(path)
     return path
