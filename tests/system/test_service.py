@@ -174,6 +174,21 @@ def test_what_fails_again_and_again_is_tried_less_and_less(machine: Machine) -> 
     assert machine.attempt("test", "-e", "/run/edge-fer/failures").returncode == 1
 
 
+def test_stopped_before_it_ran_it_has_not_failed(machine: Machine) -> None:
+    folder, failures = "/run/systemd/system/edge-fer.service.d", "/run/edge-fer/failures"
+    machine.shell(
+        f"mkdir {folder}; printf '[Service]\\nExecStartPre=/bin/sleep 4321\\n' >{folder}/test.conf;"
+        "systemctl daemon-reload; systemctl --no-block restart edge-fer"
+    )
+    try:
+        machine.wait_until(lambda: machine.attempt("pgrep", "-fx", "/bin/sleep 4321").returncode == 0, "starting")
+        machine.run("install", "--owner=edge-fer", "/dev/null", failures)  # as if it had failed before
+    finally:
+        machine.shell(f"rm -r {folder}; systemctl daemon-reload; systemctl restart edge-fer")
+    assert is_active(machine)
+    assert machine.attempt("test", "-e", failures).returncode == 1
+
+
 def test_a_broker_that_goes_and_comes_is_told_once_each(machine: Machine) -> None:
     machine.wait_until(lambda: "mqtt connected" in machine.property("StatusText"), "connected", timeout_s=30)
     pid, since = main_pid(machine), now(machine)

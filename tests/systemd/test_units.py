@@ -40,7 +40,7 @@ def test_every_secret_can_be_a_credential() -> None:
 
 
 @pytest.fixture
-def fail(tmp_path: Path) -> Callable[[str], float]:
+def fail(tmp_path: Path) -> Callable[..., float]:
     """Runs the unit's own commands as systemd does from the end of a run to the next; the seconds in between."""
     lines = SINGLE.read_text().replace("\\\n", "").splitlines()
     scripts = {key: value for key, _, value in (line.partition("=/bin/sh -c ") for line in lines) if value}
@@ -51,30 +51,31 @@ def fail(tmp_path: Path) -> Callable[[str], float]:
     runtime = tmp_path / "runtime"
     runtime.mkdir()
 
-    def run(key: str, result: str) -> str:
+    def run(key: str, **result: str) -> str:
         [script] = shlex.split(scripts[key].replace("$$", "$"))
         surroundings = {
             "PATH": f"{programs}:{os.environ['PATH']}",
             "RUNTIME_DIRECTORY": str(runtime),
-            "SERVICE_RESULT": result,
+            **result,
         }
         done = subprocess.run(["/bin/sh", "-c", script], env=surroundings, capture_output=True, text=True, check=True)
         assert done.stderr == ""
         return done.stdout
 
-    def between(result: str) -> float:
-        assert run("ExecStopPost", result) == ""
-        return float(run("ExecStartPre", result) or 0)
+    def between(result: str, *, has_run: bool = True) -> float:
+        exit_status = {"EXIT_STATUS": "0" if result == "success" else "1"} if has_run else {}
+        assert run("ExecStopPost", SERVICE_RESULT=result, **exit_status) == ""
+        return float(run("ExecStartPre") or 0)
 
     return between
 
 
-def test_each_failure_in_a_row_waits_twice_as_long(fail: Callable[[str], float]) -> None:
+def test_each_failure_in_a_row_waits_twice_as_long(fail: Callable[..., float]) -> None:
     results = ["exit-code", "signal", "watchdog", "core-dump", "timeout", *(["exit-code"] * 5)]
     assert [fail(result) for result in results] == [0, 1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
-def test_a_run_of_more_than_a_minute_ends_the_row(fail: Callable[[str], float], tmp_path: Path) -> None:
+def test_a_run_of_more_than_a_minute_ends_the_row(fail: Callable[..., float], tmp_path: Path) -> None:
     for _ in range(6):
         fail("signal")
     failures = tmp_path / "runtime/failures"
@@ -84,10 +85,16 @@ def test_a_run_of_more_than_a_minute_ends_the_row(fail: Callable[[str], float], 
     assert [fail("signal"), fail("signal")] == [0, 1]
 
 
-def test_stopped_on_purpose_it_starts_at_once(fail: Callable[[str], float]) -> None:
+def test_stopped_on_purpose_it_starts_at_once(fail: Callable[..., float]) -> None:
     for _ in range(6):
         fail("signal")
     assert [fail("success"), fail("signal")] == [0, 0]
+
+
+def test_stopped_before_the_daemon_ran_it_starts_at_once(fail: Callable[..., float]) -> None:
+    for _ in range(6):
+        fail("signal")
+    assert [fail("signal", has_run=False), fail("signal")] == [0, 0]
 
 
 @pytest.mark.real
