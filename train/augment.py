@@ -21,6 +21,9 @@ BLUR: Final = 1.2 / 48
 NOISE: Final = 0.05
 """Largest standard deviation of the noise, in units of white: 12 of 255, a webcam's in a dim room."""
 
+SHADE: Final = 0.7
+"""Largest share of its brightness that a side in the shade loses; a window by day leaves that side about a third."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mixing:
@@ -62,6 +65,8 @@ def augment(images: NDArray[np.uint8], options: Augmentation, rng: np.random.Gen
         shift = ops.convert_to_tensor(options.brightness * rng.uniform(-1, 1, (n, 1, 1, 1)).astype(np.float32))
         mean = ops.mean(x, axis=(1, 2, 3), keepdims=True)
         x = ops.clip((x - mean) * gain + mean + shift, 0.0, 1.0)
+    if options.shade:
+        x = x * ops.convert_to_tensor(_shades(n, height, width, options.shade, rng))
     if options.blur:
         chosen = rng.random(n) < options.blur
         x = _blurred(x, np.where(chosen, rng.uniform(0, BLUR, n), 0.0) * height)
@@ -108,6 +113,19 @@ def _transforms(
     f = centre_y + shift[1] - c * centre_x - d * centre_y
     zero = np.zeros(n)
     return np.stack([a, b, e, c, d, f, zero, zero], axis=1).astype(np.float32)
+
+
+def _shades(n: int, height: int, width: int, probability: float, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Factors (n, height, width, 1) of light from one side: beyond a line near the centre, hard or soft, less of it."""
+    direction = rng.uniform(-np.pi, np.pi, (n, 1, 1))
+    centre = rng.uniform(-0.25, 0.25, (n, 1, 1))
+    width_of_edge = np.exp(rng.uniform(np.log(0.02), np.log(0.3), (n, 1, 1)))
+    depth = np.where(rng.random((n, 1, 1)) < probability, rng.uniform(0, SHADE, (n, 1, 1)), 0.0)
+    y = ((np.arange(height) + 0.5) / height - 0.5)[:, np.newaxis]
+    x = (np.arange(width) + 0.5) / width - 0.5
+    beyond = (np.cos(direction) * x + np.sin(direction) * y - centre) / width_of_edge
+    factors: NDArray[np.float32] = (1 - depth * (0.5 + 0.5 * np.tanh(beyond)))[..., np.newaxis].astype(np.float32)
+    return factors
 
 
 def _blurred(x: Any, deviation_px: NDArray[np.float64]) -> Any:

@@ -32,6 +32,7 @@ class Augmentation(_Model):
     zoom_in: float = Field(default=1.12, ge=1, description="largest magnification")
     brightness: Fraction = Field(default=0.0, description="largest change of brightness, in units of white")
     contrast: Fraction = Field(default=0.2, description="largest relative change of contrast")
+    shade: Probability = Field(default=0.0, description="probability that one side lies in the shade")
     blur: Probability = Field(default=0.0, description="probability of a Gaussian blur, up to 1.2 pixels at 48")
     noise: Probability = Field(default=0.0, description="probability of Gaussian noise, up to 5 % of white")
     erase: Probability = Field(default=0.0, description="probability that a rectangle is painted over")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from edge_fer_train.augment import BLUR, NOISE, Mixing, augment, plain
+from edge_fer_train.augment import BLUR, NOISE, SHADE, Mixing, augment, plain
 from edge_fer_train.recipe import Augmentation
 
 STILL = Augmentation(flip=0, shift=0, rotate=0, zoom_out=1, zoom_in=1, contrast=0)
@@ -98,6 +98,22 @@ def test_the_same_seed_gives_the_same_views() -> None:
     options = Augmentation(erase=0.5, mixup=0.5, brightness=0.2)
     assert np.array_equal(views(options, images(), 5), views(options, images(), 5))
     assert not np.array_equal(views(options, images(), 5), views(options, images(), 6))
+
+
+def test_shade_darkens_one_side_and_spares_the_others() -> None:
+    white = np.full((256, 48, 48), 255, np.uint8)
+    shaded = views(STILL.model_copy(update={"shade": 0.5}), white)[..., 0]
+    darkest, lightest = shaded.min(axis=(1, 2)), shaded.max(axis=(1, 2))
+    untouched = darkest == 1
+    assert 100 < untouched.sum() < 156
+    assert darkest.min() == pytest.approx(1 - SHADE, abs=0.02)
+    hard = ~untouched & (np.isclose(shaded, darkest[:, None, None], atol=1e-3).mean(axis=(1, 2)) > 0.1)
+    assert hard.sum() > 30
+    assert lightest[hard] == pytest.approx(np.ones(hard.sum()), abs=0.01)  # the other side keeps its light
+    corners = shaded[:, [0, 0, -1, -1], [0, -1, -1, 0]]
+    darker = np.isclose(corners, corners.min(axis=1, keepdims=True), atol=1e-3)
+    across_lighter = np.isclose(np.roll(corners, 2, axis=1), corners.max(axis=1, keepdims=True), atol=1e-3)
+    assert (darker & across_lighter).any(axis=1).all()
 
 
 def test_blur_is_gaussian_and_spares_the_others() -> None:
