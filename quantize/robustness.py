@@ -28,7 +28,17 @@ from edge_fer.preprocess import CropMargin
 from edge_fer.records import Frame, Track
 from edge_fer.tflite import Network
 
-from .scenes import CONDITIONS, FRAME, ROLL_DEG, Backgrounds, find, find_backgrounds, put_into, spoil
+from .scenes import (
+    CONDITIONS,
+    FRAME,
+    ROLL_DEG,
+    Backgrounds,
+    find,
+    find_backgrounds,
+    light_from_one_side,
+    put_into,
+    spoil,
+)
 
 SIDES_PX: Final = (32, 48, 64, 100, 140, 200)
 """Sides of the pictures in the scene: a face across a room to one at a desk, in a frame of 640 x 480."""
@@ -138,9 +148,10 @@ def measure(
         first = np.random.default_rng([seed, number])
         scene, sign = backgrounds.read(int(first.integers(len(backgrounds.names)))), first.choice([-1, 1])
         for c, s in np.ndindex(shape[:2]):
+            face = light_from_one_side(pixels, sign) if conditions[c] == "side light" else pixels
             roll_deg = ROLL_DEG * float(sign) if conditions[c] == "roll" else 0.0
             frame, place = put_into(
-                scene, pixels, sides_px[s], np.random.default_rng([seed, number, s]), roll_deg=roll_deg
+                scene, face, sides_px[s], np.random.default_rng([seed, number, s]), roll_deg=roll_deg
             )
             frame = spoil(frame, conditions[c], np.random.default_rng([seed, number, s, c]))
             box = find(Frame(frame, 0.0, 0), place, detector)

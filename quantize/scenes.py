@@ -31,6 +31,12 @@ BLUR: Final = 0.1
 
 ROLL_DEG: Final = 20.0
 
+SHADE: Final = 0.4
+"""Share of its brightness that a face keeps on the side away from a window."""
+
+SHADE_EDGE: Final = 0.05
+"""How sharp the line between light and shade is: length of its tanh, in widths of the picture."""
+
 SAME_FACE_IOU: Final = 0.3
 """A detector's box that overlaps a picture's place at least so much is of its face."""
 
@@ -147,6 +153,19 @@ def put_into(
     return mixed, Box(x, y, side_px, side_px)
 
 
+def light_from_one_side(picture: GrayImage, side: float) -> GrayImage:
+    """A picture of a face by a window: half of it keeps two fifths of its brightness; uint8 of the same size.
+
+    Args:
+        picture: uint8 (height, width).
+        side: 1 leaves the right half in the shade, -1 the left one.
+    """
+    across = (np.arange(picture.shape[1]) + 0.5) / picture.shape[1] - 0.5
+    light = 1 - (1 - SHADE) * (0.5 + 0.5 * np.tanh(side * across / SHADE_EDGE))
+    shaded: GrayImage = np.rint(picture * light).astype(np.uint8)
+    return shaded
+
+
 def find(frame: Frame, place: Box, detector: Detector) -> Box | None:
     """The detector's box of the face that was put somewhere; None if it found none there."""
     boxes = [face.box for face in detector.detect(frame)]
@@ -194,6 +213,7 @@ CONDITIONS: Final = {
     "noise": "Gaussian noise with a standard deviation of 12 gray values",
     "low light": "a sixth of the light, with its shot noise and a reading noise of 1.5 gray values",
     "jpeg": "JPEG of quality 20",
+    "side light": f"half of the face keeps {SHADE:.0%} of its brightness",
     "roll": f"the face is turned by {ROLL_DEG:.0f} degrees to either side",
 }
 """What can befall a frame, or the face in it."""

@@ -7,7 +7,16 @@ import pytest
 
 from edge_fer.errors import DataError
 from edge_fer.records import Box, Face, Frame, GrayImage
-from edge_fer_quantize.scenes import CONDITIONS, FRAME, find, find_backgrounds, put_into, spoil, surround
+from edge_fer_quantize.scenes import (
+    CONDITIONS,
+    FRAME,
+    find,
+    find_backgrounds,
+    light_from_one_side,
+    put_into,
+    spoil,
+    surround,
+)
 
 GRAY = np.full(FRAME, 100, np.uint8)
 
@@ -71,12 +80,20 @@ def test_a_turned_picture_is_the_picture_turned_about_its_middle() -> None:
     assert turned[cy, cx + 40] == 0
 
 
+def test_light_from_one_side_leaves_the_other_two_fifths() -> None:
+    right = light_from_one_side(np.full((48, 48), 200, np.uint8), 1)
+    assert (right[:, 0] == 200).all()
+    assert (right[:, -1] == 80).all()
+    assert (right[:, 23:25].sum(axis=1) == 2 * 140).all()  # the line lies in the middle
+    assert (light_from_one_side(np.full((48, 48), 200, np.uint8), -1) == right[:, ::-1]).all()
+
+
 def test_conditions_do_what_they_say() -> None:
     frame = cv2.resize(noise(48), FRAME[::-1], interpolation=cv2.INTER_NEAREST).astype(np.uint8)
     spoiled = {condition: spoil(frame, condition, rng()) for condition in CONDITIONS}
     assert all((one.dtype, one.shape) == (np.uint8, FRAME) for one in spoiled.values())
     assert spoiled["clean"] is frame
-    assert spoiled["roll"] is frame  # befalls the face, not the frame
+    assert spoiled["roll"] is spoiled["side light"] is frame  # befall the face, not the frame
     assert spoiled["low light"].mean() == pytest.approx(frame.mean() / 6, abs=0.5)
     flat = {condition: spoil(GRAY, condition, rng()).astype(float) for condition in CONDITIONS}
     assert flat["noise"].std() == pytest.approx(12, rel=0.02)
