@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from edge_fer.detect.grid import STRIDES_PX, VALUES, cell_centres
 
-SAME_FACE_IOU: Final = 0.3
-"""Boxes that overlap more are one face."""
+SAME_FACE: Final = 0.5
+"""Two boxes that share more of the smaller one's area are of the same face, or one is of a part of it."""
 VOTING_IOU: Final = 0.6
 """Boxes that overlap more with the surest of a face have a say in its place, which steadies it."""
 MOST_CELLS: Final = 150
@@ -64,9 +64,10 @@ class Decoder:
             return np.empty(0, np.float32), np.empty((0, 14), np.float32)
         values = self._offsets.take(hits, 0) + self._factors.take(hits, 0) * cells.take(hits, 0)
         rows = values[:, 1:]
-        sides = np.exp(rows[:, 2:4], out=rows[:, 2:4])
+        sides = rows[:, 2:4]
+        np.exp(sides, out=sides)
         rows[:, :2] -= sides / 2
-        return _merge(1 / (1 + np.exp(-values[:, 0])), rows)
+        return _merge(1 + np.exp(-values[:, 0]), rows)
 
     def _codes_below(self, min_score: float) -> NDArray[np.int8]:
         """The largest code of each cell's score that is less than `min_score`."""
@@ -78,10 +79,11 @@ class Decoder:
         return below
 
 
-def _merge(scores: FloatArray, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _merge(inverse_scores: FloatArray, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Keep the surest cell of each face, its place averaged over the cells that agree with it."""
-    order = (-scores).argsort(kind="stable")[:MOST_CELLS]
-    scores, rows = scores.take(order), rows.take(order, 0)
+    order = inverse_scores.argsort(kind="stable")[:MOST_CELLS]
+    scores: FloatArray = np.reciprocal(inverse_scores.take(order))
+    rows = rows.take(order, 0)
     low, sides = rows[:, :2], rows[:, 2:4]
     high, area = low + sides, sides[:, 0] * sides[:, 1]
     free = np.ones(len(scores), np.bool_)
@@ -90,8 +92,8 @@ def _merge(scores: FloatArray, rows: FloatArray) -> tuple[FloatArray, FloatArray
         shared = np.minimum(high, high[one]) - np.maximum(low, low[one])
         np.maximum(shared, 0, out=shared)
         common = shared[:, 0] * shared[:, 1]
+        free &= common <= SAME_FACE * np.minimum(area, area[one])  # which leaves itself out, too
         overlap = common / (area + area[one] - common)
-        free &= overlap <= SAME_FACE_IOU  # which leaves itself out, too
         votes = (overlap > VOTING_IOU) * scores
         surest.append(one)
         merged.append(votes @ rows / votes.sum())
