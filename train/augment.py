@@ -44,16 +44,29 @@ class Mixing:
         return blended
 
 
-def augment(images: NDArray[np.uint8], options: Augmentation, rng: np.random.Generator) -> tuple[Any, Mixing | None]:
+@dataclass(frozen=True, slots=True)
+class Views:
+    """New views of a batch of pictures, each a backend tensor float32 (n, height, width, 1) in [0, 1].
+
+    Attributes:
+        images: what the network sees.
+        unspoiled: the same without shade, blur, noise and erased rectangles. A teacher who sees these teaches to see
+            through what spoils a picture, not to be deceived as it would be (Xie et al., Noisy Student, CVPR 2020).
+        mixing: how samples were blended, None if they were not.
+    """
+
+    images: Any
+    unspoiled: Any
+    mixing: Mixing | None
+
+
+def augment(images: NDArray[np.uint8], options: Augmentation, rng: np.random.Generator) -> Views:
     """Give a batch of pictures new views.
 
     Args:
         images: uint8 (n, height, width).
         options: what may happen to a picture, and how much of it.
         rng: source of every random number.
-
-    Returns:
-        A backend tensor float32 (n, height, width, 1) in [0, 1], and how samples were mixed, None if they were not.
     """
     n, height, width = images.shape
     x = ops.divide(ops.cast(ops.convert_to_tensor(images[..., np.newaxis]), "float32"), 255.0)
@@ -65,6 +78,7 @@ def augment(images: NDArray[np.uint8], options: Augmentation, rng: np.random.Gen
         shift = ops.convert_to_tensor(options.brightness * rng.uniform(-1, 1, (n, 1, 1, 1)).astype(np.float32))
         mean = ops.mean(x, axis=(1, 2, 3), keepdims=True)
         x = ops.clip((x - mean) * gain + mean + shift, 0.0, 1.0)
+    unspoiled = x
     if options.shade:
         x = x * ops.convert_to_tensor(_shades(n, height, width, options.shade, rng))
     if options.blur:
@@ -78,11 +92,11 @@ def augment(images: NDArray[np.uint8], options: Augmentation, rng: np.random.Gen
         mask, gray = _rectangles(n, height, width, options.erase, rng)
         x = ops.where(ops.convert_to_tensor(mask), ops.convert_to_tensor(gray), x)
     if not options.mixup:
-        return x, None
+        return Views(x, unspoiled, None)
     mixing = _mixing(n, options, rng)
-    weight = ops.convert_to_tensor(mixing.weight.reshape(-1, 1, 1, 1))
-    partner = ops.take(x, ops.convert_to_tensor(mixing.partner.astype(np.int32)), axis=0)
-    return weight * x + (1 - weight) * partner, mixing
+    spoiled = x is not unspoiled
+    x = _mixed(x, mixing)
+    return Views(x, _mixed(unspoiled, mixing) if spoiled else x, mixing)
 
 
 def plain(images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -163,6 +177,12 @@ def _rectangles(
     chosen = rng.random(n) < probability
     mask = rows[:, :, None] & columns[:, None, :] & chosen[:, None, None]
     return mask[..., np.newaxis], rng.random((n, 1, 1, 1), dtype=np.float32)
+
+
+def _mixed(x: Any, mixing: Mixing) -> Any:
+    weight = ops.convert_to_tensor(mixing.weight.reshape(-1, 1, 1, 1))
+    partner = ops.take(x, ops.convert_to_tensor(mixing.partner.astype(np.int32)), axis=0)
+    return weight * x + (1 - weight) * partner
 
 
 def _mixing(n: int, options: Augmentation, rng: np.random.Generator) -> Mixing:

@@ -29,7 +29,7 @@ class Batches:
     Args:
         dataset: its `stream` is used, or where there is none its `train`.
         recipe: seed, batch size, balance, targets and augmentation.
-        teachers: networks that see the same views and whose mean probabilities are a target.
+        teachers: networks that see the same views, unspoiled, and whose mean probabilities are a target.
         share: which rows of each batch are handed out.
 
     Raises:
@@ -94,8 +94,8 @@ class Batches:
             yield _Sample(self._train.images[chosen], self._train.labels[chosen], self._soft[chosen], votes)
 
     def _batch(self, sample: "_Sample", rng: np.random.Generator) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-        images, mixing = augment(sample.images, self._recipe.augmentation, rng)
-        blend = mixing.blend if mixing else lambda values: values
+        views = augment(sample.images, self._recipe.augmentation, rng)
+        blend = views.mixing.blend if views.mixing else lambda values: values
         targets: dict[str, Any] = {"label": blend(sample.targets)}
         weights: dict[str, Any] = {"label": blend(self._class_weight[sample.labels])}
         if self._recipe.loss == "sparse":
@@ -104,13 +104,13 @@ class Batches:
             votes = blend(sample.votes)
             targets["votes"], weights["votes"] = votes, (votes.sum(axis=1) > 0).astype(np.float32)
         if self._teachers:
-            logits = [np.asarray(t.predict_on_batch(images), np.float32) for t in self._teachers]
+            logits = [np.asarray(t.predict_on_batch(views.unspoiled), np.float32) for t in self._teachers]
             opinions = [softmax(z, self._recipe.distill_temperature).astype(np.float32) for z in logits]
             targets["teacher"] = np.mean(opinions, axis=0)
             weights["teacher"] = np.ones(len(sample.labels), np.float32)
         targets = {k: ops.convert_to_tensor(v[self._part]) for k, v in targets.items()}
         weights = {k: ops.convert_to_tensor(v[self._part]) for k, v in weights.items()}
-        return images[self._part], targets, weights
+        return views.images[self._part], targets, weights
 
 
 @dataclass(frozen=True, slots=True)

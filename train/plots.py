@@ -50,7 +50,7 @@ def save_augmentation(path: Path, split: Split, recipe: Recipe, views: int = 8) 
     rng = np.random.default_rng(recipe.seed)
     chosen = np.sort(rng.choice(len(split), min(8, len(split)), replace=False))
     images: NDArray[np.uint8] = np.asarray(split.images[chosen])
-    seen = [_as_uint8(augment(images, recipe.augmentation, rng)[0]) for _ in range(views)]
+    seen = [_as_uint8(augment(images, recipe.augmentation, rng).images) for _ in range(views)]
     sheet = np.stack([images, *seen], axis=1).reshape(-1, *images.shape[1:])
     captions = ["as it is", *[""] * (len(sheet) - 1)]
     save_contact_sheet(sheet, captions, path, columns=views + 1)

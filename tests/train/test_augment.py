@@ -13,7 +13,7 @@ def images(n: int = 4, side: int = 16) -> np.ndarray:
 
 
 def views(options: Augmentation, pictures: np.ndarray, seed: int = 0) -> np.ndarray:
-    x, _ = augment(pictures, options, np.random.default_rng(seed))
+    x = augment(pictures, options, np.random.default_rng(seed)).images
     assert ops.shape(x) == (*pictures.shape, 1)
     return np.asarray(ops.convert_to_numpy(x))
 
@@ -80,13 +80,27 @@ def test_erasing_paints_a_rectangle_in_one_gray() -> None:
 
 def test_mixup_blends_pictures_and_targets_alike() -> None:
     options = STILL.model_copy(update={"mixup": 1.0})
-    x, mixing = augment(images(8), options, np.random.default_rng(1))
+    seen = augment(images(8), options, np.random.default_rng(1))
+    mixing = seen.mixing
     assert mixing is not None
     assert mixing.weight.min() >= 0.5
-    assert ops.convert_to_numpy(x) == pytest.approx(mixing.blend(plain(images(8))), abs=1e-6)
+    assert seen.unspoiled is seen.images
+    assert ops.convert_to_numpy(seen.images) == pytest.approx(mixing.blend(plain(images(8))), abs=1e-6)
     targets = mixing.blend(np.eye(8, dtype=np.float32))
     assert targets.sum(axis=1) == pytest.approx(np.ones(8))
     assert targets[2, 2] == pytest.approx(mixing.weight[2] if mixing.partner[2] != 2 else 1)
+
+
+def test_the_unspoiled_views_are_moved_and_mixed_alike() -> None:
+    moved = STILL.model_copy(update={"flip": 0.5, "contrast": 0.3, "mixup": 0.5})
+    spoiled = moved.model_copy(update={"shade": 0.5, "blur": 0.5, "noise": 0.5, "erase": 0.5})
+    seen = augment(images(64), spoiled, np.random.default_rng(1))
+    unspoiled = ops.convert_to_numpy(seen.unspoiled)
+    assert seen.mixing is not None
+    alone = augment(images(64), moved.model_copy(update={"mixup": 0.0}), np.random.default_rng(1)).images
+    assert unspoiled == pytest.approx(seen.mixing.blend(np.asarray(ops.convert_to_numpy(alone))), abs=1e-6)
+    assert abs(unspoiled - ops.convert_to_numpy(seen.images)).max(axis=(1, 2, 3)).min() == 0
+    assert (abs(unspoiled - ops.convert_to_numpy(seen.images)).max(axis=(1, 2, 3)) > 0.1).sum() > 48
 
 
 def test_blending_by_hand() -> None:

@@ -78,7 +78,7 @@ def test_votes_for_a_second_head_count_only_where_there_are_some(bands: Dataset)
     assert ops.convert_to_numpy(targets["votes"])[:, 1].sum() == 24
 
 
-def test_teachers_see_the_students_views(bands: Dataset) -> None:
+def test_teachers_see_the_students_views_unspoiled(bands: Dataset) -> None:
     class Teacher:
         def __init__(self, logits: list[float]) -> None:
             self.logits = logits
@@ -95,6 +95,10 @@ def test_teachers_see_the_students_views(bands: Dataset) -> None:
     assert np.array_equal(sure.seen, ops.convert_to_numpy(views))
     expected = (np.exp(2) / (np.exp(2) + 2) + 1 / 3) / 2
     assert ops.convert_to_numpy(targets["teacher"])[:, 0] == pytest.approx(np.full(16, expected))
+    noisy = recipe.model_copy(update={"augmentation": Augmentation(noise=1.0)})
+    spoiled, _, _ = next(Batches(bands, noisy, [sure]).from_epoch(0))
+    assert np.array_equal(sure.seen, ops.convert_to_numpy(views))
+    assert not np.array_equal(ops.convert_to_numpy(spoiled), ops.convert_to_numpy(views))
 
 
 def test_processes_share_a_batch_between_them(bands: Dataset) -> None:
