@@ -1,168 +1,17 @@
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, cast
+from collections.abc import Callable
+from typing import cast
 
-import numpy as np
 import pytest
 
 from edge_fer.assembly import Assembly
 from edge_fer.board import Strain
-from edge_fer.camera import CameraState, Capture, EndOfStream, UnusableSourceError
-from edge_fer.config import CameraConfig, Config
-from edge_fer.control import Control, Request, Wish
-from edge_fer.cooling import Cooling
-from edge_fer.daemon import Daemon
+from edge_fer.camera import Capture
+from edge_fer.config import Config
+from edge_fer.control import Control, Wish
 from edge_fer.errors import ConfigError
-from edge_fer.notify import Notifier
-from edge_fer.publish.reports import DeviceState, HealthReport, Info
-from edge_fer.records import Frame, Reading
-from edge_fer.supervision import Supervision
-
-TINY = str(Path(__file__).parent / "fixtures" / "tiny.tflite")
-ONLINE = CameraState(
-    name="fake", details="", online=True, since_s=0.0, reconnects=0, dropped=2, error=None
-)  # fmt: skip
-
-
-class FakeCapture:
-    """Plays a script: a time makes a frame, None a wait without one, a callable is called; then the film is over."""
-
-    name = "fake"
-
-    def __init__(self, *script: float | Callable[[], None] | None, hangs: bool = False) -> None:
-        self.script = list(script)
-        self.state = ONLINE
-        self.stopped = False
-        self.hangs = hangs
-        self.when_stopped: Callable[[], None] = lambda: None
-
-    def next(self, _timeout_s: float) -> Frame | None:
-        while self.script:
-            act = self.script.pop(0)
-            if callable(act):
-                act()
-            else:
-                return None if act is None else Frame(np.zeros((48, 64), np.uint8), act, 0)
-        raise EndOfStream
-
-    def stop(self) -> bool:
-        if not self.stopped:
-            self.stopped = True
-            self.unplug()
-            self.when_stopped()
-        return not self.hangs
-
-    def unplug(self) -> None:
-        self.state = replace(self.state, online=False)
-
-    def replug(self) -> None:
-        self.state = replace(self.state, online=True)
-
-
-@dataclass
-class RecordingSink:
-    """Writes down what it is told."""
-
-    heard: list[Any] = field(default_factory=list)
-
-    def info(self, info: Info) -> None:
-        self.heard.append(info)
-
-    def camera(self, online: bool) -> None:
-        self.heard.append("camera on" if online else "camera off")
-
-    def running(self, on: bool) -> None:
-        self.heard.append("running" if on else "paused")
-
-    def refresh(self) -> None:
-        self.heard.append("refresh")
-
-    def publish(self, time_s: float, readings: Sequence[Reading]) -> None:
-        self.heard.append((time_s, len(readings)))
-
-    def health(self, report: HealthReport) -> None:
-        self.heard.append(report)
-
-    def check(self) -> None: ...
-
-    def close(self) -> None:
-        self.heard.append("closed")
-
-
-class RecordingNotifier(Notifier):
-    """Writes down what systemd would be told."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.heard: list[str] = []
-
-    def ready(self, status: str) -> None:
-        self.heard.append("ready")
-
-    def reloading(self, now_s: float) -> None:
-        self.heard.append("reloading")
-
-    def stopping(self) -> None:
-        self.heard.append("stopping")
-
-    def feed(self, now_s: float) -> None:
-        self.heard.append(f"fed at {now_s:g}")
-
-
-class FakeClock:
-    def __init__(self) -> None:
-        self.now_s = 0.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
-def config(**changes: object) -> Config:
-    return Config.model_validate({"device": "test", "model": TINY, "mqtt": {"enabled": False}, **changes})
-
-
-class Stage:
-    """A daemon whose surroundings are all fake; each configuration's camera gets the next of the captures."""
-
-    def __init__(self, *captures: FakeCapture, settings: Config | None = None) -> None:
-        self.sink = RecordingSink()
-        self.clock = FakeClock()
-        self.next_config: Config | ConfigError = settings or config()
-        waiting = list(captures)
-
-        def open_capture(_settings: CameraConfig) -> Capture:
-            return cast("Capture", waiting.pop(0))
-
-        self.control = Control()
-        self.assembly = Assembly(
-            settings or config(), control=self.control, output=lambda _config: self.sink, open_capture=open_capture
-        )
-        self.notifier = RecordingNotifier()
-        self.board = Strain(55.0, 80.0, throttled=False, under_voltage=False)
-        supervision = Supervision(self.notifier, 0.0)
-        self.daemon = Daemon(
-            self.assembly,
-            control=self.control,
-            load=self.load,
-            supervision=supervision,
-            cooling=Cooling(lambda: self.board),
-            clock=self.clock,
-        )
-
-    def ask(self, wish: Wish) -> Callable[[], None]:
-        """An act for a script."""
-        return lambda: self.control.ask(wish)
-
-    def load(self) -> Config:
-        if isinstance(self.next_config, ConfigError):
-            raise self.next_config
-        return self.next_config
-
-    def run(self) -> list[Any]:
-        self.daemon.run()
-        return self.sink.heard
+from edge_fer.publish.reports import HealthReport, Info
+from tests.stage import FakeCapture, RecordingSink, Stage, config, reload
 
 
 def test_a_film_runs_to_its_end_and_everything_is_closed() -> None:
@@ -205,14 +54,6 @@ def test_health_is_reported_once_a_period() -> None:
     reports = [heard for heard in stage.run() if isinstance(heard, HealthReport)]
     assert [(report.fps, report.dropped_frames, report.camera_reconnects) for report in reports] == [(0.2, 2, 0)] * 2
     assert list(reports[0].stages) == ["detect", "track", "smooth", "publish"]
-
-
-def reload(stage: Stage, settings: Config | ConfigError) -> Callable[[], None]:
-    def act() -> None:
-        stage.next_config = settings
-        stage.control.ask(Wish.RELOAD)
-
-    return act
 
 
 def test_reload_exchanges_what_changed_and_nothing_else() -> None:
@@ -306,77 +147,6 @@ def test_pause_releases_the_camera_and_resume_takes_it_again(caplog: pytest.LogC
     ]  # fmt: skip
     assert caplog.messages == ["Paused: the camera is released", "Resumed", "The film is over"]
     assert not stage.control.paused
-
-
-class Asker:
-    """Asks the loop from within a script and keeps the answers."""
-
-    def __init__(self, stage: Stage) -> None:
-        self.answers: list[tuple[DeviceState, str | None]] = []
-        self._stage = stage
-
-    def ask(self, command: str, **values: float) -> Callable[[], None]:
-        request = Request(command, values, lambda state, error: self.answers.append((state, error)))
-        return lambda: self._stage.control.ask(request)
-
-
-def test_requests_are_fulfilled_and_answered_with_how_things_are_then() -> None:
-    before, after = FakeCapture(), FakeCapture(5.0)
-    stage = Stage(before, after)
-    asker = Asker(stage)
-    before.script = [0.0, asker.ask("status"), None, asker.ask("pause"), 0.1]
-    before.when_stopped = asker.ask("resume")
-    heard = stage.run()[1:]
-    assert heard == [
-        "running", "camera on", (0.0, 0), (0.1, 0), "paused", "camera off", (0.0, 0),
-        "running", "camera on", (5.0, 0), "closed",
-    ]  # fmt: skip
-    assert [(state.paused, state.camera_online, error) for state, error in asker.answers] == [
-        (False, True, None), (True, False, None), (False, True, None),
-    ]  # fmt: skip
-    state, _ = asker.answers[0]
-    assert (state.faces, state.heartbeat_s, state.rate_hz, state.health_s) == (0, 10.0, 5.0, 30.0)
-
-
-def test_a_request_that_fails_is_answered_with_the_reason_and_the_daemon_goes_on() -> None:
-    capture = FakeCapture()
-    stage = Stage(capture)
-    asker = Asker(stage)
-
-    def fail(_settings: CameraConfig) -> Capture:
-        stage.control.ask(Wish.RESUME)
-        stage.control.ask(Wish.STOP)
-        raise UnusableSourceError("the film is gone")
-
-    capture.script = [0.0, stage.ask(Wish.PAUSE), asker.ask("resume"), None]
-    stage.assembly._open_capture = fail
-    assert stage.run()[-1] == "closed"
-    assert [(state.paused, error) for state, error in asker.answers] == [(True, "the film is gone")]
-
-
-def test_set_changes_the_running_configuration_until_the_next_reload() -> None:
-    capture = FakeCapture()
-    stage = Stage(capture)
-    asker = Asker(stage)
-    pipeline = stage.assembly.pipeline
-    capture.script = [0.0, asker.ask("set", rate_hz=20.0, health_s=1.0), None, 0.1, reload(stage, config()), None]
-    rates: list[float] = []
-    capture.script += [lambda: rates.append(stage.assembly.config.mqtt.rate_hz), None]
-    stage.run()
-    assert [(state.rate_hz, state.heartbeat_s, state.health_s) for state, _ in asker.answers] == [(20.0, 10.0, 1.0)]
-    assert rates == [5.0]
-    assert stage.assembly.pipeline is pipeline
-
-
-def test_publish_tells_state_and_health_at_once() -> None:
-    capture = FakeCapture()
-    stage = Stage(capture)
-    asker = Asker(stage)
-    capture.script = [0.0, asker.ask("publish"), None, 0.1]
-    heard = stage.run()
-    assert heard[4:6] == ["refresh", (0.1, 0)]
-    assert isinstance(heard[6], HealthReport)
-    assert len(asker.answers) == 1
 
 
 def test_what_is_announced_holds_no_password() -> None:

@@ -11,18 +11,7 @@ import pytest
 from edge_fer.camera.capture import Capture
 from edge_fer.camera.source import EndOfStream, Picture, UnusableSourceError
 from edge_fer.errors import CameraError
-from edge_fer.records import Frame
-
-SOON_S = 10.0
-"""Longer than any thread here takes; never waited for in full unless a test fails."""
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
+from tests.camera.conftest import SOON_S, Clock, frame_of
 
 
 class Camera:
@@ -69,11 +58,6 @@ class House:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def house() -> Iterator[House]:
     house = House()
     yield house
@@ -98,12 +82,6 @@ def capture(house: House, clock: Clock) -> Iterator[Capture]:
     for camera in house.cameras:
         camera.results.put(CameraError("the test is over"))
     capture.stop()
-
-
-def frame_of(capture: Capture) -> Frame:
-    frame = capture.next(SOON_S)
-    assert frame is not None
-    return frame
 
 
 def start(capture: Capture, house: House) -> Camera:
@@ -376,46 +354,3 @@ def test_a_paced_file_ends_after_its_last_frame(capture: Capture, house: House) 
         with pytest.raises(EndOfStream):
             capture.next(SOON_S)
     assert not capture.state.online
-
-
-class Film:
-    """A file of three pictures."""
-
-    name, details = "v.mp4", "4x4 h264 25 fps"
-
-    def __init__(self) -> None:
-        self.position = 0
-        self.closed = False
-
-    def read(self) -> Picture:
-        if self.position == 3:
-            raise EndOfStream
-        self.position += 1
-        return Picture(np.zeros((4, 4), np.uint8), None, (self.position - 1) * 0.04)
-
-    def close(self) -> None:
-        self.closed = True
-
-
-def test_a_lossless_file_is_read_whole_without_a_thread_in_its_own_time(clock: Clock) -> None:
-    film = Film()
-    capture = Capture(lambda: film, name="v.mp4", live=False, clock=clock)
-    threads = threading.active_count()
-    frames = [frame_of(capture) for _ in range(3)]
-    assert threading.active_count() == threads
-    assert [(frame.index, frame.time_s) for frame in frames] == [(0, 0.0), (1, 0.04), (2, 0.08)]
-    assert capture.state.online
-    assert capture.state.dropped == 0
-    for _ in range(2):
-        with pytest.raises(EndOfStream):
-            capture.next(0)
-    assert film.closed
-
-
-def test_a_lossless_file_that_cannot_be_opened_is_not_tried_again(clock: Clock) -> None:
-    def open_source() -> Film:
-        raise UnusableSourceError("v.mp4 is no video")
-
-    capture = Capture(open_source, name="v.mp4", live=False, clock=clock)
-    with pytest.raises(UnusableSourceError, match=r"v\.mp4 is no video"):
-        capture.next(0)

@@ -1,14 +1,19 @@
 """A Debian that is a folder, with systemd's programs as fakes that do to it what the real ones would."""
 
+import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from edge_fer.service.command import take_steps, uninstall
 from edge_fer.service.host import Host, Outcome
+from edge_fer.service.install import install_steps
+from edge_fer.service.units import Unit
 
 PROGRAM = Path("/opt/edge-fer/bin/edge-fer")
+ONE, KITCHEN = Unit(), Unit("kitchen")
 
 
 class FakeSystem:
@@ -82,3 +87,16 @@ def tree(root: Path) -> dict[str, str]:
         for path in sorted(root.rglob("*"))
         if path.is_symlink() or path.is_file()
     }
+
+
+def put(host: Host, unit: Unit = ONE, config: Path | None = None) -> list[str]:
+    """Install; the steps that were taken."""
+    out = io.StringIO()
+    take_steps(install_steps(host, unit, config, has_pi_camera=False), out, dry_run=False)
+    return out.getvalue().replace(str(host.root), "").splitlines()
+
+
+def take_away(host: Host, unit: Unit = ONE, *, purge: bool = False, dry_run: bool = False) -> list[str]:
+    out = io.StringIO()
+    assert uninstall(host, unit, out, purge=purge, dry_run=dry_run) == 0
+    return out.getvalue().replace(str(host.root), "").splitlines()
