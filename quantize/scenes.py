@@ -32,7 +32,7 @@ BLUR: Final = 0.1
 ROLL_DEG: Final = 20.0
 
 SHADE: Final = 0.4
-"""Share of its brightness that a face keeps on the side away from a window."""
+"""Share of its gray value that a face keeps on the side away from a window: a lighting ratio of 7.5."""
 
 SHADE_EDGE: Final = 0.05
 """How sharp the line between light and shade is: length of its tanh, in widths of the picture."""
@@ -154,7 +154,7 @@ def put_into(
 
 
 def light_from_one_side(picture: GrayImage, side: float) -> GrayImage:
-    """A picture of a face by a window: half of it keeps two fifths of its brightness; uint8 of the same size.
+    """A picture of a face by a window: half of it keeps two fifths of its gray value; uint8 of the same size.
 
     Args:
         picture: uint8 (height, width).
@@ -213,7 +213,7 @@ CONDITIONS: Final = {
     "noise": "Gaussian noise with a standard deviation of 12 gray values",
     "low light": "a sixth of the light, with its shot noise and a reading noise of 1.5 gray values",
     "jpeg": "JPEG of quality 20",
-    "side light": f"half of the face keeps {SHADE:.0%} of its brightness",
+    "side light": f"half of the face keeps {SHADE:.0%} of its gray value",
     "roll": f"the face is turned by {ROLL_DEG:.0f} degrees to either side",
 }
 """What can befall a frame, or the face in it."""
