@@ -31,10 +31,10 @@ BLUR: Final = 0.1
 
 ROLL_DEG: Final = 20.0
 
-SHADE: Final = 0.4
-"""Share of its gray value that a face keeps on the side away from a window: a lighting ratio of 7.5."""
+LIGHT_LEFT: Final = 0.4
+"""Share of its gray value that a face keeps away from a window: a lighting ratio of 7.5 at a gamma of 2.2."""
 
-SHADE_EDGE: Final = 0.05
+SHADE_LINE: Final = 0.05
 """How sharp the line between light and shade is: length of its tanh, in widths of the picture."""
 
 SAME_FACE_IOU: Final = 0.3
@@ -161,7 +161,7 @@ def light_from_one_side(picture: GrayImage, side: float) -> GrayImage:
         side: 1 leaves the right half in the shade, -1 the left one.
     """
     across = (np.arange(picture.shape[1]) + 0.5) / picture.shape[1] - 0.5
-    light = 1 - (1 - SHADE) * (0.5 + 0.5 * np.tanh(side * across / SHADE_EDGE))
+    light = 1 - (1 - LIGHT_LEFT) * (0.5 + 0.5 * np.tanh(side * across / SHADE_LINE))
     shaded: GrayImage = np.rint(picture * light).astype(np.uint8)
     return shaded
 
@@ -213,7 +213,7 @@ CONDITIONS: Final = {
     "noise": "Gaussian noise with a standard deviation of 12 gray values",
     "low light": "a sixth of the light, with its shot noise and a reading noise of 1.5 gray values",
     "jpeg": "JPEG of quality 20",
-    "side light": f"half of the face keeps {SHADE:.0%} of its gray value",
+    "side light": f"half of the face keeps {LIGHT_LEFT:.0%} of its gray value",
     "roll": f"the face is turned by {ROLL_DEG:.0f} degrees to either side",
 }
 """What can befall a frame, or the face in it."""

@@ -19,6 +19,7 @@ from edge_fer.notify import Notifier
 from edge_fer.publish.reports import HealthReport, Info
 from edge_fer.records import Frame, Reading
 from edge_fer.supervision import Supervision
+from tests.clocks import Clock
 
 TINY = str(Path(__file__).parent / "fixtures" / "tiny.tflite")
 ONLINE = CameraState(
@@ -111,14 +112,6 @@ class RecordingNotifier(Notifier):
         self.heard.append(f"fed at {now_s:g}")
 
 
-class FakeClock:
-    def __init__(self) -> None:
-        self.now_s = 0.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
 def config(**changes: object) -> Config:
     return Config.model_validate({"device": "test", "model": TINY, "mqtt": {"enabled": False}, **changes})
 
@@ -128,7 +121,7 @@ class Stage:
 
     def __init__(self, *captures: FakeCapture, settings: Config | None = None) -> None:
         self.sink = RecordingSink()
-        self.clock = FakeClock()
+        self.clock = Clock(0.0)
         self.next_config: Config | ConfigError = settings or config()
         waiting = list(captures)
 

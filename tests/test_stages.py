@@ -1,15 +1,8 @@
 from edge_fer.stages import BUCKETS_S, REMEMBERED, Histogram, Percentiles, Stopwatch
+from tests.clocks import NanosecondClock
 
 
-class FakeClock:
-    def __init__(self) -> None:
-        self.now_ns = 0
-
-    def __call__(self) -> int:
-        return self.now_ns
-
-
-def frame(watch: Stopwatch, clock: FakeClock, *laps: tuple[str, int]) -> None:
+def frame(watch: Stopwatch, clock: NanosecondClock, *laps: tuple[str, int]) -> None:
     clock.now_ns += 500  # waiting for it
     watch.start()
     for stage, spent_ms in laps:
@@ -18,7 +11,7 @@ def frame(watch: Stopwatch, clock: FakeClock, *laps: tuple[str, int]) -> None:
 
 
 def test_laps_are_booked_under_their_stage_and_waiting_under_none() -> None:
-    clock = FakeClock()
+    clock = NanosecondClock()
     watch = Stopwatch(clock)
     frame(watch, clock, ("detect", 1), ("classify", 3))
     frame(watch, clock, ("detect", 2))
@@ -28,7 +21,7 @@ def test_laps_are_booked_under_their_stage_and_waiting_under_none() -> None:
 
 
 def test_the_faces_of_a_frame_are_added_up() -> None:
-    clock = FakeClock()
+    clock = NanosecondClock()
     watch = Stopwatch(clock)
     frame(watch, clock, ("crop", 1), ("classify", 8), ("crop", 1), ("classify", 8))
     frame(watch, clock, ("crop", 2), ("classify", 16))
@@ -38,7 +31,7 @@ def test_the_faces_of_a_frame_are_added_up() -> None:
 
 
 def test_stages_stand_in_the_order_of_a_frames_way_whatever_ran_first() -> None:
-    clock = FakeClock()
+    clock = NanosecondClock()
     watch = Stopwatch(clock)
     frame(watch, clock, ("detect", 1), ("juggle", 1), ("publish", 1))
     frame(watch, clock, ("detect", 1), ("crop", 1), ("classify", 1), ("publish", 1))
@@ -46,7 +39,7 @@ def test_stages_stand_in_the_order_of_a_frames_way_whatever_ran_first() -> None:
 
 
 def test_only_the_latest_frames_are_remembered() -> None:
-    clock = FakeClock()
+    clock = NanosecondClock()
     watch = Stopwatch(clock)
     for i in range(2 * REMEMBERED):
         frame(watch, clock, ("detect", 9 if i < REMEMBERED else 1))
@@ -54,7 +47,7 @@ def test_only_the_latest_frames_are_remembered() -> None:
 
 
 def test_every_lap_is_in_a_bucket_for_ever() -> None:
-    clock = FakeClock()
+    clock = NanosecondClock()
     watch = Stopwatch(clock)
     for _ in range(2 * REMEMBERED):
         frame(watch, clock, ("detect", 1))

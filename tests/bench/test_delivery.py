@@ -10,6 +10,7 @@ from edge_fer.config import MqttConfig
 from edge_fer.publish.outbox import Message
 from edge_fer.publish.transport import Received
 from edge_fer.records import Reading
+from tests.clocks import NanosecondClock
 from tests.conftest import free_port
 
 if TYPE_CHECKING:
@@ -19,20 +20,12 @@ MS = 1_000_000
 READING = Reading(0.0, 1, "happy", 1.0, {"happy": 1.0}, (0.1, 0.1, 0.2, 0.2), 0.0)
 
 
-class FakeClock:
-    def __init__(self) -> None:
-        self.now_ns = 0
-
-    def __call__(self) -> int:
-        return self.now_ns
-
-
 def post_of(timed: TimedPost, topic: str, payload: bytes = b"{}") -> None:
     timed.post(Message(f"b/d/{topic}", payload))
 
 
 def test_the_age_of_the_frame_is_taken_at_the_hand_over_and_at_the_subscriber() -> None:
-    clock = FakeClock()
+    clock = NanosecondClock()
     timed = TimedPost(NoBroker(), base="b/d", clock_ns=clock)
     timed.frame_arrived(10 * MS)
     clock.now_ns = 13 * MS
@@ -48,7 +41,7 @@ def test_the_age_of_the_frame_is_taken_at_the_hand_over_and_at_the_subscriber() 
 
 
 def test_only_readings_of_a_frame_count() -> None:
-    clock = FakeClock()
+    clock = NanosecondClock()
     timed = TimedPost(NoBroker(), base="b/d", clock_ns=clock)
     post_of(timed, "emotion")  # no frame is on its way
     timed.frame_arrived(0)
@@ -62,7 +55,7 @@ def test_only_readings_of_a_frame_count() -> None:
 
 
 def test_what_the_warm_up_posted_is_not_heard_later() -> None:
-    timed = TimedPost(NoBroker(), base="b/d", clock_ns=FakeClock())
+    timed = TimedPost(NoBroker(), base="b/d", clock_ns=NanosecondClock())
     timed.frame_arrived(0)
     post_of(timed, "emotion")
     timed.forget()

@@ -3,23 +3,16 @@ import pytest
 
 from edge_fer.bench.laps import Block, FrameWatch, Laps, Spread
 from edge_fer.stages import Stopwatch
+from tests.clocks import NanosecondClock
 
 MS = 1_000_000
-
-
-class FakeClock:
-    def __init__(self) -> None:
-        self.now_ns = 0
-
-    def __call__(self) -> int:
-        return self.now_ns
 
 
 class Script:
     """Books frames whose stages take what the test says, in milliseconds."""
 
     def __init__(self) -> None:
-        self.clock = FakeClock()
+        self.clock = NanosecondClock()
         self.watch = FrameWatch(self.clock, cpu_ns=lambda: self.clock.now_ns // 2)
 
     def frame(self, **stages_ms: float) -> None:

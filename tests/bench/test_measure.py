@@ -17,6 +17,7 @@ from edge_fer.publish.outbox import Message
 from edge_fer.publish.sinks import ReadingsOnly
 from edge_fer.records import Frame, Reading
 from edge_fer.stages import Stopwatch
+from tests.clocks import NanosecondClock
 
 MS = 1_000_000
 CARD = read_card(Path(__file__).parents[1] / "fixtures" / "tiny.json")
@@ -24,20 +25,12 @@ MACHINE = Machine("Linux 6.6", "aarch64", None, 4, 1000.0, {})
 READING = Reading(0.0, 1, "happy", 1.0, {"happy": 1.0}, (0.1, 0.1, 0.2, 0.2), 0.0)
 
 
-class FakeClock:
-    def __init__(self) -> None:
-        self.now_ns = 0
-
-    def __call__(self) -> int:
-        return self.now_ns
-
-
 class FakeFilm:
     """Ten milliseconds to decode a picture."""
 
     name, details = "film", "8x8"
 
-    def __init__(self, clock: FakeClock, pictures: int) -> None:
+    def __init__(self, clock: NanosecondClock, pictures: int) -> None:
         self._clock, self._left, self.index = clock, pictures, 0
 
     def read(self) -> Picture:
@@ -54,7 +47,7 @@ class FakeFilm:
 class FakePath:
     """Detects in 20 ms in every fourth frame, classifies in 5."""
 
-    def __init__(self, clock: FakeClock, first: float) -> None:
+    def __init__(self, clock: NanosecondClock, first: float) -> None:
         self.watch = Stopwatch(clock)
         self._clock, self._first = clock, first
 
@@ -71,7 +64,7 @@ class FakePath:
 class FakeSink(ReadingsOnly):
     """Hands one message over after two milliseconds."""
 
-    def __init__(self, clock: FakeClock, timed: TimedPost) -> None:
+    def __init__(self, clock: NanosecondClock, timed: TimedPost) -> None:
         self._clock, self._timed = clock, timed
 
     def publish(self, time_s: float, readings: Sequence[Reading]) -> None:
@@ -81,7 +74,7 @@ class FakeSink(ReadingsOnly):
 
 class Machinery:
     def __init__(self, pictures: int = 100_000, *, first_reading: float = 2) -> None:
-        self.clock = FakeClock()
+        self.clock = NanosecondClock()
         self.clock.now_ns = 1000 * MS
         self.timed = TimedPost(NoBroker(), base="b/d", clock_ns=self.clock)
         self.capture = Capture(

@@ -11,7 +11,8 @@ import pytest
 from edge_fer.camera.capture import Capture
 from edge_fer.camera.source import EndOfStream, Picture, UnusableSourceError
 from edge_fer.errors import CameraError
-from tests.camera.conftest import SOON_S, Clock, frame_of
+from tests.camera.conftest import SOON_S, frame_of
+from tests.clocks import Clock
 
 
 class Camera:

@@ -7,7 +7,8 @@ import pytest
 
 from edge_fer.camera.capture import Capture
 from edge_fer.camera.source import EndOfStream, Picture, UnusableSourceError
-from tests.camera.conftest import Clock, frame_of
+from tests.camera.conftest import frame_of
+from tests.clocks import Clock
 
 
 class Film:

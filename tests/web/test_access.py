@@ -26,18 +26,11 @@ from edge_fer.web.access import (
     Throttle,
 )
 from edge_fer.web.listener import MOST_CONNECTIONS
+from tests.clocks import Clock
 
 PASSWORD = "correct horse"  # noqa: S105
 HASH = hash_password(PASSWORD)
 TOKEN, TOKEN_HASH = make_token()
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 @pytest.fixture

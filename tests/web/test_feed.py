@@ -8,6 +8,7 @@ import pytest
 from edge_fer.records import LABELS, Frame, Reading
 from edge_fer.web import Status, Totals
 from edge_fer.web.feed import HEARTBEAT_S, Feed
+from tests.clocks import Clock
 
 STATUS = Status(
     device="kitchen",
@@ -24,14 +25,6 @@ STATUS = Status(
     temperature_c=51.5,
     totals=Totals(),
 )
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 class Encoder:

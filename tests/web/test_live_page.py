@@ -22,6 +22,7 @@ from edge_fer.records import LABELS, Frame, Reading
 from edge_fer.web import LivePage, PageError, Status, Totals
 from edge_fer.web.commands import Ask
 from edge_fer.web.listener import MOST_CONNECTIONS
+from tests.clocks import Clock
 
 STATUS = Status(
     device="kitchen",
@@ -52,14 +53,6 @@ class Encoder:
             raise ValueError("no picture has a negative index")
         self.encoded.append(frame.index)
         return f"picture {frame.index}".encode() + self.padding
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 def frame(index: int) -> Frame:
