@@ -15,6 +15,7 @@ from edge_fer.errors import ConfigError, EdgeFerError
 from .data.options import DataOptions
 from .options import add_options, given_options
 from .recipe import RECIPES, Recipe, load_recipe
+from .steps import plan
 
 _COMMANDS = """\
 commands:
@@ -59,19 +60,29 @@ def _train(words: Sequence[str]) -> None:
     parser.add_argument("--tensorboard", action="store_true", help="write TensorBoard logs to RUN/tensorboard")
     options = parser.parse_args(words)
     recipe, data = _recipe(options), _data_options(options)
+    steps = plan(options.recipe or "options", recipe, options.out)
 
     from .data.source import load  # noqa: PLC0415  --help needs none of it
     from .distribute import alone, join  # noqa: PLC0415  --help needs none of it
-    from .fit import train  # noqa: PLC0415  --help needs none of it
-    from .report import write_report  # noqa: PLC0415  --help needs none of it
+    from .fit import check_votes, train  # noqa: PLC0415  --help needs none of it
+    from .report import is_reported, write_report  # noqa: PLC0415  --help needs none of it
 
+    log = logging.getLogger(__name__)
     share = join(recipe.batch_size)
     dataset = load(options.data, data, recipe.size)
-    logging.getLogger(__name__).info("%s", dataset.describe())
-    net = train(recipe, dataset, options.out, share=share, legacy_h5=options.h5, tensorboard=options.tensorboard)
-    if share.writes:
-        with alone():
-            write_report(options.out, net, recipe=recipe, dataset=dataset, source=options.data, options=data)
+    pictures = [dataset if one.recipe.use_votes != "none" else dataset.without_votes() for one in steps]
+    if all(one.recipe.use_votes == "none" for one in steps):
+        pictures[-1] = dataset
+    for step, seen in zip(steps, pictures, strict=True):
+        check_votes(step.recipe, seen)
+    log.info("%s", dataset.describe())
+    for number, (step, seen) in enumerate(zip(steps, pictures, strict=True), start=1):
+        if len(steps) > 1:
+            log.info("%s, training %d of %d, in %s", step.name, number, len(steps), step.run)
+        net = train(step.recipe, seen, step.run, share=share, legacy_h5=options.h5, tensorboard=options.tensorboard)
+        if share.writes and not is_reported(step.run):
+            with alone():
+                write_report(step.run, net, recipe=step.recipe, dataset=seen, source=options.data, options=data)
 
 
 def _compare(words: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from edge_fer.atomic import write_atomically
 
 from .judge import Judge
 
-_FILE = "checkpoint.npz"
+CHECKPOINT = "checkpoint.npz"
 
 
 class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
@@ -82,27 +82,27 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has n
         arrays |= {f"best{i}": w for i, w in enumerate(self._judge.best_weights)}
         content = io.BytesIO()
         np.savez(content, state=np.array(json.dumps(self._state)), **arrays)
-        write_atomically(self._run / _FILE, content.getvalue())
+        write_atomically(self._run / CHECKPOINT, content.getvalue())
 
 
 def read_state(run: Path) -> dict[str, Any] | None:
     """The state of a run folder's checkpoint; None where there is none."""
-    if not (run / _FILE).exists():
+    if not (run / CHECKPOINT).exists():
         return None
-    with np.load(run / _FILE) as arrays:
+    with np.load(run / CHECKPOINT) as arrays:
         state: dict[str, Any] = json.loads(str(arrays["state"]))
     return state
 
 
 def load_best(run: Path) -> list[NDArray[np.float32]]:
     """The weights that were best so far; `model.keras` may be an epoch ahead of the checkpoint."""
-    with np.load(run / _FILE) as arrays:
+    with np.load(run / CHECKPOINT) as arrays:
         return [arrays[f"best{i}"] for i in range(sum(name.startswith("best") for name in arrays.files))]
 
 
 def load_variables(run: Path, model: keras.Model) -> None:
     """Put a checkpoint's variables back into a model compiled like the one that was saved."""
-    with np.load(run / _FILE) as arrays:
+    with np.load(run / CHECKPOINT) as arrays:
         for i, variable in enumerate(_variables(model)):
             variable.assign(arrays[f"v{i}"])
 

@@ -20,6 +20,7 @@ from .objective import losses, set_trainable, training_model
 from .pretrained import begin_with, load_teacher
 from .recipe import Recipe, Stage
 from .schedule import make_optimizer, watchers
+from .steps import saved_model
 from .torch_kernels import on_fast_kernels
 
 log = logging.getLogger(__name__)
@@ -52,10 +53,7 @@ def train(
     Raises:
         ConfigError: the folder holds another run, or the recipe does not fit the data.
     """
-    if recipe.use_votes != "none" and dataset.train.votes is None:
-        raise ConfigError(f"use_votes: {recipe.use_votes}: the data has no votes: name their file with --votes.")
-    if recipe.use_votes == "none" and dataset.train.votes is not None:
-        raise ConfigError("--votes: the recipe does not use them: say --use-votes targets or --use-votes head.")
+    check_votes(recipe, dataset)
     state = _begin_or_resume(run, recipe, dataset)
     wait_for_all(share, "the state is read")
     run.mkdir(parents=True, exist_ok=True)
@@ -63,11 +61,11 @@ def train(
     policy = resolve_precision(recipe.precision)
     keras.config.set_dtype_policy("float32")
     with alone():
-        shipped = _new_net(recipe, dataset)
+        shipped = _new_net(recipe, dataset, run)
         shipped_training = training_model(shipped, recipe)
-        teachers = [on_fast_kernels(load_teacher(Path(t), dataset), policy) for t in recipe.teachers]
+        teachers = [on_fast_kernels(load_teacher(saved_model(t, run), dataset), policy) for t in recipe.teachers]
     keras.config.set_dtype_policy(policy)
-    net = on_fast_kernels(_new_net(recipe, dataset))
+    net = on_fast_kernels(_new_net(recipe, dataset, run))
     model = training_model(net, recipe)
     keras.config.set_dtype_policy("float32")
     batches = Batches(dataset, recipe, teachers, share)
@@ -108,6 +106,18 @@ def train(
     return chosen
 
 
+def check_votes(recipe: Recipe, dataset: Dataset) -> None:
+    """Refuse a recipe without the votes it needs, and votes that it does not use.
+
+    Raises:
+        ConfigError: says what to do about it.
+    """
+    if recipe.use_votes != "none" and dataset.train.votes is None:
+        raise ConfigError(f"use_votes: {recipe.use_votes}: the data has no votes: name their file with --votes.")
+    if recipe.use_votes == "none" and dataset.train.votes is not None:
+        raise ConfigError("--votes: the recipe does not use them: say --use-votes targets or --use-votes head.")
+
+
 def _begin_or_resume(run: Path, recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
     identity = {"recipe": recipe.model_dump(mode="json"), "data": dataset.fingerprint()}
     state = read_state(run)
@@ -122,11 +132,11 @@ def _begin_or_resume(run: Path, recipe: Recipe, dataset: Dataset) -> dict[str, A
     return state
 
 
-def _new_net(recipe: Recipe, dataset: Dataset) -> keras.Model:
+def _new_net(recipe: Recipe, dataset: Dataset, run: Path) -> keras.Model:
     net = nets.build(recipe.net, (*dataset.size, 1), len(dataset.classes), recipe.net_args)
     if recipe.start:
         with alone():
-            begin_with(net, Path(recipe.start), dataset.classes)
+            begin_with(net, saved_model(recipe.start, run), dataset.classes)
     return net
 
 

@@ -59,7 +59,9 @@ class Recipe(_Model):
     net: str = Field(default="edge", description="a built-in net, or your own as module:function")
     net_args: dict[str, Any] = Field(default={}, description="arguments of the net")
     start: str = Field(
-        default="", description="saved model whose weights training begins with, as for one's own pictures"
+        default="",
+        description="saved model whose weights training begins with, as for one's own pictures; or the recipe of one, "
+        "which is trained first",
     )
     size: int = Field(default=48, ge=16, le=512, description="side of the square pictures the net is fed, in pixels")
     seed: int = Field(default=0, ge=0, description="seed of everything random")
@@ -93,7 +95,9 @@ class Recipe(_Model):
     votes_weight: Probability = Field(
         default=0.3, description="share of the votes in the labels, or weight of their head"
     )
-    teachers: tuple[str, ...] = Field(default=(), description="saved models to distil from; their mean teaches")
+    teachers: tuple[str, ...] = Field(
+        default=(), description="saved models to distil from, or recipes of such; their mean teaches"
+    )
     distill_weight: Probability = Field(default=0.5, description="share of the teachers in the loss")
     distill_temperature: float = Field(
         default=4.0, gt=0, description="temperature of the teachers and of what they teach"

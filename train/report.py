@@ -19,6 +19,7 @@ from edge_fer.atomic import write_atomically
 from edge_fer.metrics import Scores, score
 from edge_fer.plots import draw_confusion, draw_reliability
 
+from .checkpoint import CHECKPOINT
 from .data.dataset import Dataset, Split
 from .data.options import DataOptions
 from .judge import predict
@@ -27,6 +28,12 @@ from .provenance import provenance
 from .recipe import Recipe
 
 _SHOWN_MISTAKES = 48
+
+
+def is_reported(run: Path) -> bool:
+    """Whether a run's report is younger than its checkpoint: then nothing was trained since, by any revision."""
+    page = run / "report.html"
+    return page.exists() and page.stat().st_mtime_ns > (run / CHECKPOINT).stat().st_mtime_ns
 
 
 def write_report(

@@ -106,6 +106,10 @@ class Dataset:
         """The same data set with one split put in or exchanged."""
         return replace(self, splits={**self.splits, name: split})
 
+    def without_votes(self) -> "Dataset":
+        """The same data set as if nobody had been asked."""
+        return replace(self, splits={name: replace(split, votes=None) for name, split in self.splits.items()})
+
     def fingerprint(self) -> str:
         """SHA-256 over classes, pixels and labels of all splits, in their order."""
         digest = hashlib.sha256("\n".join(self.classes).encode())
