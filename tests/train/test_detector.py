@@ -14,7 +14,6 @@ from edge_fer.errors import ConfigError, DataError
 from edge_fer_train.__main__ import main
 from edge_fer_train.detector.batches import Batches, Maker
 from edge_fer_train.detector.compose import MINED_PX, Composer, Look, recentred, without_faces
-from edge_fer_train.detector.drawings import draw_head
 from edge_fer_train.detector.fit import train
 from edge_fer_train.detector.mining import Mining
 from edge_fer_train.detector.net import build, training_model
@@ -185,20 +184,6 @@ def test_people_without_their_faces_are_no_faces(scenes: list[Scene]) -> None:
         assert scene.pixels[inner].std() > 60
         assert blurred.pixels[inner].std() < 20
     assert (blurred.pixels[:30] == scene.pixels[:30]).all()
-
-
-def test_a_drawn_head_changes_its_place_alone() -> None:
-    changed = []
-    for seed in range(40):
-        part = np.full((128, 160), 100, np.uint8)
-        draw_head(part, np.random.default_rng(seed))
-        rows, columns = np.nonzero(part != 100)
-        if len(rows):  # it may lie beyond the border
-            changed.append((np.ptp(rows) + 1, np.ptp(columns) + 1))
-    heights = np.array(changed)[:, 0]
-    assert len(changed) >= 36
-    assert 10 <= heights.max() <= 96
-    assert (heights < 30).sum() >= 8  # small ones are as frequent as large ones
 
 
 class Fires:
