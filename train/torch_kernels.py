@@ -29,11 +29,26 @@ def on_fast_kernels(net: keras.Model, policy: str | None = None) -> keras.Model:
         config = layer.get_config()
         if policy is not None and layer is not logits:
             config["dtype"] = policy
-        return _FAST.get(type(layer), type(layer)).from_config(config)
+        return _class_for(layer).from_config(config)
 
     fast = keras.models.clone_model(net, clone_function=convert)
     fast.set_weights(net.get_weights())
     return fast
+
+
+def _class_for(layer: layers.Layer) -> Any:
+    """The fast class of a layer, where it computes the very same; else the layer's own."""
+    own = type(layer)
+    match layer:
+        case layers.Conv2D():
+            same = layer.dilation_rate == (1, 1) and layer.groups == 1 and layer.data_format == "channels_last"
+        case layers.BatchNormalization():
+            same = len(layer.input.shape) == 4 and layer.axis in {-1, 3}
+        case layers.MaxPooling2D():
+            same = layer.padding == "valid" and layer.data_format == "channels_last"
+        case _:
+            same = False
+    return _FAST.get(own, own) if same else own
 
 
 def _same_padding(size_px: int, kernel_px: int, stride: int) -> tuple[int, int]:

@@ -6,6 +6,7 @@ import pytest
 from keras import layers, ops
 
 from edge_fer_train.augment import _transforms
+from edge_fer_train.nets import build
 from edge_fer_train.recipe import Augmentation
 from edge_fer_train.torch_kernels import on_fast_kernels, warp
 
@@ -40,6 +41,25 @@ def test_the_fast_layers_compute_what_keras_computes(training: bool) -> None:
     for one, other in zip(*means, strict=True):
         np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-6)
     assert any(m.any() for m in means[1]) is training
+
+
+def odd(inputs: keras.KerasTensor) -> keras.KerasTensor:
+    """Layers of the same classes that the fast ones cannot stand in for."""
+    x = layers.Conv2D(4, 3, dilation_rate=2, padding="same")(inputs)
+    x = layers.Conv2D(4, 3, groups=2)(x)
+    x = layers.MaxPooling2D(3, strides=2, padding="same")(x)
+    x = layers.BatchNormalization(axis=1)(x)
+    return layers.Dense(3)(layers.BatchNormalization()(layers.Dense(5)(layers.Flatten()(x))))
+
+
+@pytest.mark.parametrize("name", ["odd", "edge", "conv2d", "simple", "mini-xception"])
+def test_every_net_computes_what_keras_computes(name: str) -> None:
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((48, 48, 1))
+    plain = keras.Model(inputs, odd(inputs)) if name == "odd" else build(name, (48, 48, 1), 7, {})
+    pictures = np.random.default_rng(2).random((4, 48, 48, 1), dtype=np.float32)
+    expected, got = (ops.convert_to_numpy(net(pictures)) for net in (plain, on_fast_kernels(plain)))
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_frozen_norm_keeps_its_statistics() -> None:
