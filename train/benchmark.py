@@ -37,6 +37,9 @@ def benchmark(recipe: Recipe, dataset: Dataset, steps: int = 30) -> dict[str, fl
         contrast one picture at a time through `opencv` and through `scipy` (as Keras' ImageDataGenerator does), and
         of `net` (training steps on a batch that is there already).
     """
+    if recipe.teachers:
+        log.info("measured without the teachers, whose judgements are not in these figures")
+        recipe = recipe.model_copy(update={"teachers": ()})
     batches = Batches(dataset, recipe)
     stream = batches.from_epoch(0)
     rng = np.random.default_rng(recipe.seed)

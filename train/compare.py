@@ -16,16 +16,17 @@ from matplotlib.figure import Figure
 
 from edge_fer.atomic import write_atomically
 from edge_fer.card import load_model_files
-from edge_fer.errors import EdgeFerError
+from edge_fer.errors import ConfigError, EdgeFerError
 from edge_fer.metrics import score
 from edge_fer.preprocess import to_model_input
 from edge_fer.tflite import Network
 
 from .complexity import count_macs
 from .data.dataset import Dataset
-from .fit import train
+from .fit import check, train
 from .judge import predict
 from .recipe import Recipe
+from .steps import is_saved_model
 
 log = logging.getLogger(__name__)
 
@@ -78,13 +79,25 @@ def compare(nets: Sequence[str], recipe: Recipe, dataset: Dataset, out: Path) ->
 
     Returns:
         A row per net, in the order given.
+
+    Raises:
+        ConfigError: a net is not there, or the recipe builds on others or does not fit the data.
     """
+    named = [one for one in (recipe.start, *recipe.teachers) if one and not is_saved_model(one)]
+    if named:
+        raise ConfigError(f"{named[0]}: compare trains no other recipes first: name a saved model, RUN/model.keras.")
+    runs = {net: out / net.replace(":", ".") for net in nets}
+    budgets = {
+        net: recipe.model_copy(update={"net": net, "net_args": recipe.net_args if net == recipe.net else {}})
+        for net in nets
+    }
+    for net in nets:
+        check(budgets[net], dataset, runs[net])
     pictures = out / "int8-pictures"
     _write_pictures(dataset, pictures)
     rows = []
     for net in nets:
-        run = out / net.replace(":", ".")
-        budget = recipe.model_copy(update={"net": net, "net_args": recipe.net_args if net == recipe.net else {}})
+        run, budget = runs[net], budgets[net]
         model = train(budget, dataset, run)
         validation = dataset.validation
         scores = score(predict(model, validation.images), validation.labels, dataset.classes)

@@ -45,13 +45,16 @@ ALONE = Share()
 """All of the work, as long as nobody helps."""
 
 
-def join(batch_size: int) -> Share:
+def join(*batch_sizes: int) -> Share:
     """Join the other processes that the environment names; alone where it names none.
 
     Waits until all of them are there. Afterwards variables are replicated and batches are split over all devices.
 
+    Args:
+        batch_sizes: those that will be trained with.
+
     Raises:
-        ConfigError: another backend than JAX is in use, or the batch cannot be split evenly.
+        ConfigError: another backend than JAX is in use, or a batch cannot be split evenly.
     """
     if "KERAS_DISTRIBUTION_NUM_PROCESSES" not in os.environ:
         return ALONE
@@ -63,8 +66,9 @@ def join(batch_size: int) -> Share:
     keras.distribution.initialize()
     keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
     share = Share(int(os.environ["KERAS_DISTRIBUTION_PROCESS_ID"]), int(os.environ["KERAS_DISTRIBUTION_NUM_PROCESSES"]))
-    if batch_size % share.processes:
-        raise ConfigError(f"batch_size: {batch_size} pictures cannot be split evenly over {share.processes} processes.")
+    for size in batch_sizes:
+        if size % share.processes:
+            raise ConfigError(f"batch_size: {size} pictures cannot be split evenly over {share.processes} processes.")
     return share
 
 

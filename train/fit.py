@@ -1,5 +1,6 @@
 """Trains a network by a recipe into a run folder, and goes on where a killed run left off."""
 
+import hashlib
 import logging
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import keras
 
-from edge_fer.errors import ConfigError
+from edge_fer.errors import ConfigError, DataError
 
 from . import nets
 from .batches import Batches
@@ -16,11 +17,11 @@ from .data.dataset import Dataset
 from .device import jit_setting, resolve_precision
 from .distribute import ALONE, Share, alone, wait_for_all
 from .judge import Judge, save_whole
-from .objective import losses, set_trainable, training_model
+from .objective import first_trained, losses, train_from, training_model
 from .pretrained import begin_with, load_teacher
 from .recipe import Recipe, Stage
 from .schedule import make_optimizer, watchers
-from .steps import saved_model
+from .steps import is_saved_model, saved_model
 from .torch_kernels import on_fast_kernels
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ def train(
     Raises:
         ConfigError: the folder holds another run, or the recipe does not fit the data.
     """
-    check_votes(recipe, dataset)
+    check(recipe, dataset, run)
     state = _begin_or_resume(run, recipe, dataset)
     wait_for_all(share, "the state is read")
     run.mkdir(parents=True, exist_ok=True)
@@ -75,10 +76,11 @@ def train(
     )  # fmt: skip
     first = Stage(epochs=recipe.epochs, learning_rate=recipe.learning_rate, trainable=recipe.trainable)
     stages = [first, *recipe.stages]
+    trained_from = [first_trained(shipped, stage.trainable) for stage in stages]
     while state["stage"] < len(stages):
         stage = stages[state["stage"]]
-        set_trainable(net, stage.trainable)
-        set_trainable(shipped, stage.trainable)
+        for one in (net, shipped):
+            train_from(one, trained_from[state["stage"]])
         _compile(model, recipe, stage, batches.steps_per_epoch)
         if state["epoch"]:
             load_variables(run, model)
@@ -106,26 +108,36 @@ def train(
     return chosen
 
 
-def check_votes(recipe: Recipe, dataset: Dataset) -> None:
-    """Refuse a recipe without the votes it needs, and votes that it does not use.
+def check(recipe: Recipe, dataset: Dataset, run: Path) -> None:
+    """Refuse what `train` would refuse, as far as that can be told before earlier trainings are done.
 
     Raises:
-        ConfigError: says what to do about it.
+        ConfigError: the folder holds another run, or the recipe does not fit the data.
+        DataError: a saved model that it builds on is not there.
     """
     if recipe.use_votes != "none" and dataset.train.votes is None:
         raise ConfigError(f"use_votes: {recipe.use_votes}: the data has no votes: name their file with --votes.")
     if recipe.use_votes == "none" and dataset.train.votes is not None:
         raise ConfigError("--votes: the recipe does not use them: say --use-votes targets or --use-votes head.")
+    nets.find(recipe.net, recipe.net_args)
+    for reference in filter(is_saved_model, (recipe.start, *recipe.teachers)):
+        if not Path(reference).exists():
+            raise DataError(f"{reference}: no such saved model: start and teachers name one, or a recipe.")
+    _begin_or_resume(run, recipe, dataset)
 
 
 def _begin_or_resume(run: Path, recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
     identity = {"recipe": recipe.model_dump(mode="json"), "data": dataset.fingerprint()}
+    if recipe.use_votes != "none" and dataset.train.votes is not None:
+        identity["votes"] = hashlib.sha256(dataset.train.votes.astype("<f4").tobytes()).hexdigest()
     state = read_state(run)
     if state is None:
         fresh: dict[str, Any] = {"stage": 0, "epoch": 0, "best": None, "stopped": False, "history": [], "watchers": []}
         return {**identity, **fresh}
     if state["data"] != identity["data"]:
         raise ConfigError(f"{run} holds a run on other data: choose another --out.")
+    if state.get("votes", identity.get("votes")) != identity.get("votes"):  # older releases did not note them
+        raise ConfigError(f"{run} holds a run with other votes: choose another --out.")
     was, now = Recipe.model_validate(state["recipe"]).model_dump(), recipe.model_dump()
     if changed := [f"{k}: {was[k]} there, {now[k]} here" for k in now if was[k] != now[k]]:
         raise ConfigError(f"{run} holds a run by another recipe ({'; '.join(changed)}): choose another --out.")

@@ -31,15 +31,24 @@ def build(net: str, shape: Shape, classes: int, arguments: dict[str, Any]) -> ke
     Raises:
         ConfigError: there is no such net, it takes no such argument, or it puts out something else.
     """
-    make = NETS.get(net) or _import(net)
-    try:
-        inspect.signature(make).bind(shape, classes, **arguments)
-    except TypeError as error:
-        raise ConfigError(f"net {net}: net_args: {error}.") from error
-    model = make(shape, classes, **arguments)
+    model = find(net, arguments)(shape, classes, **arguments)
     if not isinstance(model, keras.Model) or getattr(model, "output_shape", None) != (None, classes):
         raise ConfigError(f"net {net}: must return a functional Keras model with output shape (None, {classes}).")
     return model
+
+
+def find(net: str, arguments: dict[str, Any]) -> Callable[..., Any]:
+    """The function that makes a net, without calling it.
+
+    Raises:
+        ConfigError: there is no such net, or it takes no such argument.
+    """
+    make = NETS.get(net) or _import(net)
+    try:
+        inspect.signature(make).bind((), 0, **arguments)
+    except TypeError as error:
+        raise ConfigError(f"net {net}: net_args: {error}.") from error
+    return make
 
 
 def _import(net: str) -> Callable[..., Any]:

@@ -51,8 +51,8 @@ def losses(recipe: Recipe) -> tuple[dict[str, keras.losses.Loss], dict[str, floa
     return of, weight
 
 
-def set_trainable(net: keras.Model, which: str) -> None:
-    """Freeze and thaw layers.
+def first_trained(net: keras.Model, which: str) -> int:
+    """The index of the first layer that is trained.
 
     Args:
         net: the network.
@@ -62,11 +62,16 @@ def set_trainable(net: keras.Model, which: str) -> None:
         ConfigError: there is no such layer; lists those there are.
     """
     names = [layer.name for layer in net.layers]
-    if which not in {"all", "head"} and which not in names:
+    if which not in {"all", "head", *names}:
         known = [layer.name for layer in net.layers if layer.weights]
         raise ConfigError(f"trainable: {which}: no layer of {net.name}; it has {', '.join(known)}.")
-    first = {"all": 0, "head": net.layers.index(_head(net))}.get(which)
-    first = names.index(which) if first is None else first
+    if which == "all":
+        return 0
+    return net.layers.index(_head(net)) if which == "head" else names.index(which)
+
+
+def train_from(net: keras.Model, first: int) -> None:
+    """Freeze the layers before an index and thaw the others; by index, for Keras names a second copy's otherwise."""
     for i, layer in enumerate(net.layers):
         layer.trainable = i >= first
 

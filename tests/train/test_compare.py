@@ -2,7 +2,9 @@ from pathlib import Path
 
 import cv2
 import pandas as pd
+import pytest
 
+from edge_fer.errors import ConfigError
 from edge_fer_train.compare import compare
 from edge_fer_train.data.dataset import Dataset
 from edge_fer_train.recipe import Recipe
@@ -29,3 +31,19 @@ def test_nets_are_laid_side_by_side(bands: Dataset, tmp_path: Path) -> None:
     picture = cv2.imread(str(tmp_path / "compare.png"))
     assert picture is not None
     assert picture.std() > 10
+
+
+@pytest.mark.parametrize(
+    ("nets", "start", "sentence"),
+    [
+        (["edge", "absent"], "", "net absent: built in are"),
+        (["edge"], "emotion", "emotion: compare trains no other recipes first: name a saved model"),
+    ],
+)
+def test_what_cannot_be_compared_is_told_before_anything_is_trained(
+    bands: Dataset, tmp_path: Path, nets: list[str], start: str, sentence: str
+) -> None:
+    recipe = Recipe(size=24, net_args={"widths": [4], "depths": [1]}, start=start, epochs=1)
+    with pytest.raises(ConfigError, match=sentence):
+        compare(nets, recipe, bands, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

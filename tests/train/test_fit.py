@@ -1,4 +1,7 @@
 import json
+import re
+import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,6 +134,33 @@ def test_what_does_not_fit_together_is_refused(bands: Dataset, tmp_path: Path) -
         train(TINY.model_copy(update={"teachers": (str(tmp_path / "small.keras"),)}), bands, tmp_path)
 
 
+def test_other_votes_are_another_run(bands: Dataset, tmp_path: Path) -> None:
+    votes = np.eye(len(VOTED), dtype=np.float32)[np.array([1, 3, 0])[bands.train.labels]]
+    recipe = TINY.model_copy(update={"use_votes": "targets", "epochs": 1})
+    train(recipe, bands.with_split("train", replace(bands.train, votes=votes)), tmp_path)
+    with pytest.raises(ConfigError, match="holds a run with other votes: choose another --out"):
+        train(recipe, bands.with_split("train", replace(bands.train, votes=votes[::-1].copy())), tmp_path)
+
+
+def test_layers_are_frozen_by_the_names_that_are_told(
+    trainer: Callable[..., subprocess.Popen[str]], finish: Callable[[subprocess.Popen[str]], str], tmp_path: Path
+) -> None:
+    """Names that Keras counts up, so that they differ from one copy of the net to the next."""
+    finish(trainer("--epochs", "1", "--out", str(tmp_path / "first")))
+    again = ["--epochs", "1", "--start", str(tmp_path / "first" / "model.keras"), "--out", str(tmp_path / "again")]
+    refused = trainer(*again, "--trainable", "absent")
+    output, _ = refused.communicate(timeout=180)
+    told = re.findall(r"conv2d\w*", output)
+    assert (refused.returncode, told) == (2, ["conv2d", "conv2d_1"])
+    finish(trainer(*again, "--trainable", "conv2d_1"))
+    weights = [
+        keras.saving.load_model(tmp_path / run / "last.keras", compile=False).get_weights()
+        for run in ("first", "again")
+    ]
+    assert np.array_equal(weights[0][0], weights[1][0])
+    assert not np.array_equal(weights[0][-2], weights[1][-2])
+
+
 def test_recalibration_takes_the_statistics_of_the_training_pictures() -> None:
     images = np.random.default_rng(0).integers(0, 256, (64, 8, 8), np.uint8)
     inputs = keras.Input((8, 8, 1))
@@ -178,5 +208,5 @@ def test_a_start_of_another_architecture_is_refused(bands: Dataset, tmp_path: Pa
     build("edge", (24, 24, 1), 3, {"widths": [4, 6], "depths": [1, 1]}).save(tmp_path / "other.keras")
     with pytest.raises(DataError, match=r"start .*other\.keras: its weights do not fit the net edge of the recipe"):
         train(TINY.model_copy(update={"start": str(tmp_path / "other.keras")}), bands, tmp_path / "run")
-    with pytest.raises(DataError, match=r"start .*none\.keras: cannot be loaded"):
+    with pytest.raises(DataError, match=r"none\.keras: no such saved model"):
         train(TINY.model_copy(update={"start": str(tmp_path / "none.keras")}), bands, tmp_path / "run")

@@ -8,7 +8,7 @@ from keras import layers
 from edge_fer.errors import ConfigError
 from edge_fer_train.complexity import count_macs
 from edge_fer_train.nets import NETS, build
-from edge_fer_train.objective import set_trainable, training_model
+from edge_fer_train.objective import first_trained, train_from, training_model
 from edge_fer_train.recipe import Recipe
 
 
@@ -85,14 +85,14 @@ def test_a_net_that_cannot_be_built(net: str, arguments: dict[str, object], sent
 
 def test_freezing_up_to_a_layer() -> None:
     net = build("edge", (16, 16, 1), 3, {"widths": [4, 8], "depths": [1, 1]})
-    set_trainable(net, "head")
+    train_from(net, first_trained(net, "head"))
     assert [v.path for v in net.trainable_variables] == ["logits/kernel", "logits/bias"]
-    set_trainable(net, net.layers[5].name)
+    train_from(net, first_trained(net, net.layers[5].name))
     assert len(net.trainable_variables) == 5
-    set_trainable(net, "all")
+    train_from(net, first_trained(net, "all"))
     assert len(net.trainable_variables) == 8
     with pytest.raises(ConfigError, match=r"trainable: absent: no layer of edge; it has conv2d.*, logits"):
-        set_trainable(net, "absent")
+        first_trained(net, "absent")
 
 
 def test_further_signals_are_outputs_that_the_net_does_not_have() -> None:
