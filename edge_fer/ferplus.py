@@ -88,7 +88,10 @@ def read_majorities(votes: Path) -> Majorities:
                 counts = {label: float(row[name]) for name, label in columns.items()}
             except (TypeError, ValueError):
                 raise DataError(f"{votes}:{rows.line_num}: votes are not all numbers") from None
-            by_line[rows.line_num] = by_path[_folder_in_lower_case(row.get("filename") or "")] = majority(counts)
+            if name := row.get("filename"):
+                by_path[_folder_in_lower_case(name)] = majority(counts)
+            else:
+                by_line[rows.line_num] = majority(counts)
     return Majorities(by_path, by_line)
 
 

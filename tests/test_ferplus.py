@@ -69,6 +69,11 @@ def test_lines_of_the_csv_are_lines_of_the_votes(tmp_path: Path) -> None:
     assert left_out == {"not_a_face": 1}
 
 
+def test_votes_by_file_name_are_not_taken_for_lines(votes: Path) -> None:
+    with pytest.raises(DataError, match="only 0 of 1 pictures have votes: is it their table"):
+        relabel([picture("fer2013.csv:2")], read_majorities(votes), "test")
+
+
 def test_tables_that_are_none(tmp_path: Path, votes: Path) -> None:
     with pytest.raises(DataError, match=r"none\.csv: cannot be read: No such file"):
         read_majorities(tmp_path / "none.csv")

@@ -42,6 +42,10 @@ class Batches:
         self._train, self._stream, self._recipe, self._teachers = dataset.train, dataset.stream, recipe, teachers
         if self._stream and (recipe.use_votes != "none" or recipe.balance in {"oversample", "undersample"}):
             raise ConfigError("votes, oversample and undersample need all pictures at hand: not with shards.")
+        if self._stream and len(self._stream) < recipe.batch_size:
+            raise ConfigError(
+                f"batch_size: {recipe.batch_size}: the shards hold {len(self._stream)} pictures to train on: take less."
+            )
         self._part = share.part(recipe.batch_size)
         crowd = recipe.votes_weight if recipe.use_votes == "targets" else 0.0
         self._soft = soft_targets(dataset.train, dataset.classes, crowd)
@@ -102,7 +106,9 @@ class Batches:
             targets["label"] = sample.labels.astype(np.int32)
         if sample.votes is not None:
             votes = blend(sample.votes)
-            targets["votes"], weights["votes"] = votes, (votes.sum(axis=1) > 0).astype(np.float32)
+            known = votes.sum(axis=1)  # less than 1 where one of two blended pictures has no votes
+            targets["votes"] = np.divide(votes, known[:, None], out=votes, where=known[:, None] > 0)
+            weights["votes"] = known.astype(np.float32)
         if self._teachers:
             logits = [np.asarray(t.predict_on_batch(views.unspoiled), np.float32) for t in self._teachers]
             opinions = [softmax(z, self._recipe.distill_temperature).astype(np.float32) for z in logits]

@@ -142,7 +142,8 @@ def load_recipe(name: str, overrides: dict[str, Any]) -> Recipe:
         ConfigError: there is no such recipe, or values are out of range; lists every reason.
     """
     values = _read_yaml(name) if name else {}
-    if overrides.get("net", values.get("net")) != values.get("net"):
+    net = values.get("net", Recipe.model_fields["net"].default)
+    if overrides.get("net", net) != net:
         values.pop("net_args", None)
     for key, value in overrides.items():
         merges = isinstance(value, dict) and isinstance(values.get(key), dict)

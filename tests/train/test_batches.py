@@ -78,6 +78,18 @@ def test_votes_for_a_second_head_count_only_where_there_are_some(bands: Dataset)
     assert ops.convert_to_numpy(targets["votes"])[:, 1].sum() == 24
 
 
+def test_a_blend_with_a_picture_without_votes_is_taught_the_votes_there_are(bands: Dataset) -> None:
+    votes = np.zeros((96, len(VOTED)), np.float32)
+    votes[:48, 1] = 1
+    data = bands.with_split("train", replace(bands.train, votes=votes))
+    recipe = Recipe(use_votes="head", batch_size=96, augmentation=STILL.model_copy(update={"mixup": 1.0}))
+    _, targets, weights = next(Batches(data, recipe).from_epoch(0))
+    taught, weight = ops.convert_to_numpy(targets["votes"]), ops.convert_to_numpy(weights["votes"])
+    blended = (weight > 0) & (weight < 1)
+    assert blended.sum() > 10
+    assert taught[weight > 0].tolist() == [[0, 1, 0, 0, 0, 0, 0, 0]] * int((weight > 0).sum())
+
+
 def test_teachers_see_the_students_views_unspoiled(bands: Dataset) -> None:
     class Teacher:
         def __init__(self, logits: list[float]) -> None:

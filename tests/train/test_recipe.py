@@ -24,6 +24,13 @@ def test_the_arguments_of_a_net_go_with_it() -> None:
     assert load_recipe("edge", {"net": "simple"}).net_args == {}
 
 
+def test_arguments_of_a_net_that_is_not_named_are_the_default_nets(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("net_args: {widths: [4], depths: [1]}\n")
+    assert load_recipe(str(file), {"net": "edge"}).net_args == {"widths": [4], "depths": [1]}
+    assert load_recipe(str(file), {"net": "simple"}).net_args == {}
+
+
 def test_every_published_recipe_is_valid() -> None:
     names = sorted(path.stem for path in RECIPES.glob("*.yaml"))
     assert "edge" in names

@@ -19,15 +19,6 @@ SPLITS = ("train", "validation", "test")
 VOTED = ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt")
 """The emotions of the FER+ crowd, in the order of its columns."""
 
-_SYNONYMS = {
-    "anger": "angry",
-    "disgusted": "disgust",
-    "fearful": "fear",
-    "happiness": "happy",
-    "sadness": "sad",
-    "surprised": "surprise",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Split:
@@ -80,11 +71,13 @@ class Dataset:
         classes: names in the order of the labels.
         splits: `train` and, where the source has them, `validation` and `test`.
         stream: the training pictures where they are too many for memory; `train` then is a sample of them.
+        set_apart: whether `validation` was split off `train` here, for want of one in the source.
     """
 
     classes: tuple[str, ...]
     splits: Mapping[str, Split]
     stream: Stream | None = None
+    set_apart: bool = False
 
     @property
     def train(self) -> Split:
@@ -134,12 +127,6 @@ class Dataset:
                 streamed = f" held of a stream of {len(self.stream)}" if self.stream and name == "train" else ""
                 lines.append(f"{name}: {len(split)} pictures{streamed} ({each})")
         return "\n".join(lines)
-
-
-def canonical_class(name: str) -> str:
-    """A class name as the project spells it: lower case, `happiness` as `happy` and so on."""
-    name = name.strip().lower()
-    return _SYNONYMS.get(name, name)
 
 
 def order_classes(names: set[str]) -> tuple[str, ...]:

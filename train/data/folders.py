@@ -5,9 +5,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_fer.errors import DataError
+from edge_fer.labelled import canonical_class
 from edge_fer.preprocess import resize_face
 
-from .dataset import Dataset, Split, canonical_class, order_classes
+from .dataset import Dataset, Split, order_classes
 from .problems import Problems
 from .tree import Tree
 

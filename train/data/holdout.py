@@ -1,6 +1,7 @@
 """Sets a share of the training pictures apart to select models by, when the source has none."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
@@ -40,8 +41,11 @@ def hold_out_validation(dataset: Dataset, share: float, seed: int, subject_patte
         else:
             kept, held = train_test_split(indices, test_size=share, random_state=seed, stratify=train.labels)
             how = "stratified by class"
+            if some := sum(map(bool, matches)):
+                known = next(name for name, match in zip(train.names, matches, strict=True) if not match)
+                how += f", not by subject, which {some} file names tell but {known} does not"
     except ValueError as error:
         raise DataError(f"{len(train)} pictures cannot be split into training and validation: {error}") from error
-    split = dataset.with_split("train", train.take(np.sort(kept)))
+    split = replace(dataset, set_apart=True).with_split("train", train.take(np.sort(kept)))
     split = split.with_split("validation", train.take(np.sort(held)))
     return split, f"no validation split: {len(held)} of {len(train)} training pictures set apart, {how}, seed {seed}"

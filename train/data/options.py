@@ -1,9 +1,10 @@
 """What can be said about the data: declared once, for the command line and for the code."""
 
+import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class DataOptions(BaseModel):
@@ -35,3 +36,14 @@ class DataOptions(BaseModel):
     cache: Path | None = Field(
         default=None, description="folder of decoded pictures (default: the user's cache folder)"
     )
+
+    @field_validator("subject_pattern")
+    @classmethod
+    def _has_a_group(cls, pattern: str) -> str:
+        try:
+            groups = re.compile(pattern).groups
+        except re.error as error:
+            raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+        if not groups:
+            raise ValueError(f"{pattern!r} has no group: put the subject in parentheses, as in (S\\d+)_")
+        return pattern

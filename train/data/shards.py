@@ -12,6 +12,7 @@ import tarfile
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import cv2
@@ -111,10 +112,19 @@ def write_shards(dataset: Dataset, out: Path, per_shard: int = 10_000) -> None:
         per_shard: pictures per tar file.
 
     Raises:
-        DataError: the folder is not empty.
+        DataError: the folder is not empty, or the data set is one of shards, of which only a sample is at hand.
     """
+    if dataset.stream is not None:
+        raise DataError("the data are shards already: write new ones from what these were made of.")
     if out.exists() and any(out.iterdir()):
         raise DataError(f"{out}: not empty: shards need a folder of their own.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as partial:
+        _write(dataset, Path(partial) / "shards", per_shard)
+        (Path(partial) / "shards").rename(out)
+
+
+def _write(dataset: Dataset, out: Path, per_shard: int) -> None:
     index: dict[str, Any] = {"classes": list(dataset.classes), "splits": {}}
     for name, split in dataset.splits.items():
         order = np.random.default_rng(0).permutation(len(split))

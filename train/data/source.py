@@ -42,6 +42,11 @@ def load(source: str, options: DataOptions, size: int) -> Dataset:
     """
     path = download(source.removeprefix("kaggle:")) if source.startswith("kaggle:") else Path(source)
     if (path / INDEX).exists():
+        if given := sorted(options.model_fields_set - {"cache"}):
+            raise DataError(
+                f"{path}: --{', --'.join(given).replace('_', '-')}: not with shards; "
+                "what is left out and how splits are made is said when shards are written, and votes need all pictures."
+            )
         log.info("%s: read as shards", path)
         dataset = read_shards(path, (size, size))
         if "validation" not in dataset.splits:
@@ -55,23 +60,29 @@ def load(source: str, options: DataOptions, size: int) -> Dataset:
         log.warning("left out: %s", problem)
     if len(problems) > 20:
         log.warning("left out: %d more", len(problems) - 20)
-    duplicates = find_duplicates(dataset)
-    if duplicates:
-        log.warning(
-            "%d training pictures stand in another split as well, such as %s in %s (%s): %s",
-            len(duplicates), duplicates[0].name, duplicates[0].split, duplicates[0].other,
-            "dropped" if options.drop_duplicates else "figures are flattered; drop them with --drop-duplicates",
-        )  # fmt: skip
-    if duplicates and options.drop_duplicates:
-        dataset = drop_duplicates(dataset, duplicates)
-    if options.votes:
-        dataset = add_votes(dataset, options.votes)
+    dataset = _without_twins(dataset, drop=options.drop_duplicates)
     if "validation" not in dataset.splits:
         dataset, how = hold_out_validation(
             dataset, options.validation_share, options.split_seed, options.subject_pattern
         )
         log.info("%s", how)
+        dataset = _without_twins(dataset, drop=options.drop_duplicates)
+    if options.votes:
+        dataset = add_votes(dataset, options.votes)
     return check_splits(dataset, str(path))
+
+
+def _without_twins(dataset: Dataset, *, drop: bool) -> Dataset:
+    """Warn of training pictures that stand in another split as well, and drop them if asked to."""
+    duplicates = find_duplicates(dataset)
+    if not duplicates:
+        return dataset
+    log.warning(
+        "%d training pictures stand in another split as well, such as %s in %s (%s): %s",
+        len(duplicates), duplicates[0].name, duplicates[0].split, duplicates[0].other,
+        "dropped" if drop else "figures are flattered; drop them with --drop-duplicates",
+    )  # fmt: skip
+    return drop_duplicates(dataset, duplicates) if drop else dataset
 
 
 def find_format(tree: Tree, wanted: str) -> tuple[Format, str | None]:

@@ -1,22 +1,24 @@
 """FER+: how many of ten people saw which emotion in a picture of FER2013."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_fer.errors import DataError
+from edge_fer.labelled import canonical_class
 
-from .dataset import VOTED, Dataset, Split, canonical_class
+from .dataset import VOTED, Dataset, Split
 
-_PICTURE_COLUMNS = ("filename", "image name")
+_BY_PATH, _BY_LINE = "filename", "image name"
 
 
 def add_votes(dataset: Dataset, votes: Path) -> Dataset:
     """Join crowd votes to the pictures of every split.
 
-    Votes with a column `filename` are joined by the picture's relative path. FER+'s own `fer2013new.csv` names
+    Votes with a column `filename` are joined by the picture's relative path alone. FER+'s own `fer2013new.csv` names
     no file of ours but has a line for each line of `fer2013.csv`, so line n there is line n here.
 
     Args:
@@ -40,7 +42,7 @@ def add_votes(dataset: Dataset, votes: Path) -> Dataset:
         splits[name] = Split(split.images, split.labels, split.names, shares)
     if found < total / 2:
         raise DataError(f"{votes}: has votes for {found} of {total} pictures: is it the table of this data set?")
-    return Dataset(dataset.classes, splits)
+    return replace(dataset, splits=splits)
 
 
 def soft_targets(split: Split, classes: tuple[str, ...], share: float) -> NDArray[np.float32]:
@@ -80,14 +82,15 @@ def _read(path: Path) -> tuple[dict[str, NDArray[np.float32]], dict[int, NDArray
         if missing:
             raise DataError(f"{path}:1: no column for {', '.join(missing)}: this is no table of FER+ votes.")
         columns = [header.index(name) for name in VOTED]
-        picture = next((header.index(c) for c in _PICTURE_COLUMNS if c in header), None)
+        picture = next((header.index(c) for c in (_BY_PATH, _BY_LINE) if c in header), None)
         by_path, by_line = {}, {}
         for row in reader:
             try:
                 counts = np.array([float(row[c]) for c in columns], np.float32)
             except (ValueError, IndexError):
                 raise DataError(f"{path}:{reader.line_num}: votes are not all numbers.") from None
-            by_line[reader.line_num] = counts
+            if _BY_PATH not in header:
+                by_line[reader.line_num] = counts
             if picture is not None and row[picture]:
                 by_path[row[picture]] = counts
     return by_path, by_line

@@ -87,3 +87,29 @@ def test_shards_that_cannot_be_used(shards: Path, bands: Dataset) -> None:
     (shards / "index.json").write_text("[]")
     with pytest.raises(DataError, match="no index of shards"):
         load(str(shards), DataOptions(), 24)
+
+
+def test_a_batch_larger_than_all_shards_is_refused(shards: Path) -> None:
+    with pytest.raises(ConfigError, match="batch_size: 97: the shards hold 96 pictures to train on: take less"):
+        Batches(load(str(shards), DataOptions(), 24), Recipe(batch_size=97))
+
+
+def test_what_is_said_too_late_is_refused(shards: Path, tmp_path: Path) -> None:
+    options = DataOptions(drop_duplicates=True, votes=tmp_path / "votes.csv")
+    with pytest.raises(DataError, match="shards: --drop-duplicates, --votes: not with shards"):
+        load(str(shards), options, 24)
+    with pytest.raises(DataError, match="the data are shards already"):
+        write_shards(load(str(shards), DataOptions(), 24), tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
+def test_shards_that_were_broken_off_leave_nothing(
+    bands: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edge_fer_train.data.shards._add", stop)
+    with pytest.raises(KeyboardInterrupt):
+        write_shards(bands, tmp_path / "shards")
+    assert list(tmp_path.iterdir()) == []

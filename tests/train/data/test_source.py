@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from edge_fer.errors import DataError, DownloadError
 from edge_fer.records import LABELS
@@ -214,6 +215,47 @@ def test_duplicates_across_splits_are_reported_and_dropped(
     assert "1 training pictures stand in another split as well, such as train/a/01.png" in caplog.text
     data = load(str(root), options.model_copy(update={"drop_duplicates": True}), 48)
     assert data.train.names == ["train/a/00.png", "train/a/02.png"]
+
+
+def test_twins_are_not_parted_by_the_split_that_is_made(
+    tmp_path: Path, options: DataOptions, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Every picture is there twice, under two names."""
+    root = write_pictures(tmp_path / "faces", {"happy": 20, "sad": 20})
+    for path in list(root.rglob("*.png")):
+        (path.parent / f"again-{path.name}").write_bytes(path.read_bytes())
+    data = load(str(root), options, 48)
+    sides = [{image.tobytes() for image in data.splits[name].images} for name in ("train", "validation")]
+    parted = len(sides[0] & sides[1])
+    assert parted > 0
+    assert f"{parted} training pictures stand in another split as well" in caplog.text
+    data = load(str(root), options.model_copy(update={"drop_duplicates": True}), 48)
+    kept, held = ({image.tobytes() for image in data.splits[name].images} for name in ("train", "validation"))
+    assert not kept & held
+    assert len(data.train) == 72 - parted
+
+
+def test_subjects_that_only_some_names_tell(
+    tmp_path: Path, options: DataOptions, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = tmp_path / "faces"
+    for label in ("happy", "sad"):
+        (root / label).mkdir(parents=True)
+        for i in range(10):
+            cv2.imwrite(str(root / label / f"S{i:03}_1.png"), picture(i + 10 * len(label)))
+    cv2.imwrite(str(root / "sad" / "stray.png"), picture(99))
+    caplog.set_level(logging.INFO)
+    load(str(root), options, 48)
+    assert "stratified by class, not by subject, which 20 file names tell but sad/stray.png does not" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("pattern", "sentence"),
+    [("S_", "has no group: put the subject in parentheses"), ("(S", "is no regular expression")],
+)
+def test_patterns_that_tell_no_subject(pattern: str, sentence: str) -> None:
+    with pytest.raises(ValidationError, match=sentence):
+        DataOptions(subject_pattern=pattern)
 
 
 def test_nothing_is_guessed(tmp_path: Path, options: DataOptions) -> None:

@@ -63,3 +63,10 @@ def test_a_foreign_table_is_refused(tmp_path: Path) -> None:
         add_votes(dataset(["a.png"]), file)
     with pytest.raises(DataError, match="no such file of votes"):
         add_votes(dataset(["a.png"]), tmp_path / "absent.csv")
+
+
+def test_votes_by_file_name_are_not_taken_for_lines(tmp_path: Path) -> None:
+    file = tmp_path / "votes.csv"
+    file.write_text(f"filename,{','.join(VOTED)}\ntrain/angry/1.jpg,0,1,0,0,0,0,0,0\n")
+    with pytest.raises(DataError, match="has votes for 0 of 1 pictures: is it the table of this data set"):
+        add_votes(dataset(["fer2013.csv:2"]), file)
