@@ -297,6 +297,8 @@ def test_a_worse_camera_keeps_the_shape(scenes: list[Scene]) -> None:
     means = [picture.mean() for picture in pictures]
     assert min(means) < 50
     assert max(means) > 120
+    large = np.full((1024, 1024), 90, np.uint8)  # as many pixels as the pool has
+    assert max(photometry.spoil(large, rng).std() for _ in range(20)) > 1
 
 
 TINY = DetectorRecipe(
@@ -339,6 +341,9 @@ def test_recipes_that_cannot_be_used(tmp_path: Path) -> None:
         "steps: 0\nsizes: [{height_px: 100, width_px: 160, batch: 1, share: 1, late_share: 1}]"
     )
     with pytest.raises(ConfigError, match=r"steps: Input should be greater.*\n.*sizes\.0\.height_px: .*multiple of 16"):
+        load_recipe(tmp_path / "r.yaml", {})
+    (tmp_path / "r.yaml").write_text("sizes: [96x96:2:1:0]")
+    with pytest.raises(ConfigError, match=r"sizes: .*all shares are 0, or all late shares are"):
         load_recipe(tmp_path / "r.yaml", {})
     with pytest.raises(ConfigError, match=r"none\.yaml: cannot be read: No such file"):
         load_recipe(tmp_path / "none.yaml", {})

@@ -150,8 +150,8 @@ class _Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has 
         }
         content = io.BytesIO()
         np.savez(content, state=np.array(json.dumps(self._state)), **arrays)
+        self._save_averaged()  # first: a run that is killed in between repeats the epoch, and saves it again
         write_atomically(self._run / _FILE, content.getvalue())
-        self._save_averaged()
 
     def load(self, model: keras.Model) -> None:
         """Put the saved state back into a compiled model and into the search for hard views."""

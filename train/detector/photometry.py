@@ -27,7 +27,7 @@ class Photometry:
         if luck[2] < 0.12:
             pixels = _lit_from_a_side(pixels, rng)
         if luck[3] < 0.4:
-            start = rng.integers(len(self._noise) - pixels.size)
+            start = rng.integers(len(self._noise) - pixels.size + 1)
             noise = self._noise[start : start + pixels.size].reshape(pixels.shape)
             pixels = np.clip(pixels + noise * rng.uniform(1, 9), 0, 255).astype(np.uint8)
         if luck[4] < 0.12:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from edge_fer.detect.grid import SIDE_STEP_PX
 from edge_fer.errors import ConfigError
@@ -82,6 +82,13 @@ class DetectorRecipe(_Model):
         min_length=1,
     )
     composition: Composition = Field(default=Composition(), description="what training pictures are made of")
+
+    @field_validator("sizes")
+    @classmethod
+    def _come_up(cls, sizes: tuple[Size, ...]) -> tuple[Size, ...]:
+        if not sum(one.share for one in sizes) or not sum(one.late_share for one in sizes):
+            raise ValueError("all shares are 0, or all late shares are: some size must come up at any time")
+        return sizes
 
 
 def load_recipe(path: Path | None, overrides: dict[str, Any]) -> DetectorRecipe:
