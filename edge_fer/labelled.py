@@ -8,6 +8,7 @@ import math
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,15 @@ SPLITS: Final = {
 NUMBERED: Final = (*LABELS, "contempt")
 """What the numbers in a CSV's column emotion mean: FER2013's seven, and CK+'s eighth."""
 
+_SYNONYMS: Final = {
+    "anger": "angry",
+    "disgusted": "disgust",
+    "fearful": "fear",
+    "happiness": "happy",
+    "sadness": "sad",
+    "surprised": "surprise",
+}
+
 _Folder: TypeAlias = Path | zipfile.Path
 
 
@@ -40,13 +50,33 @@ class LabelledPicture:
 
     Attributes:
         source: its path below the folder, or line of the CSV file, for messages and lists.
-        label: the emotion, in lower case.
+        label: the emotion, as `canonical_class` spells it.
         read: decodes it: gray uint8 (height, width); raises DataError when that is impossible.
     """
 
     source: str
     label: str
     read: Callable[[], GrayImage]
+
+
+def canonical_class(name: str) -> str:
+    """A class name as the project spells it: lower case, `happiness` as `happy` and so on."""
+    name = name.strip().lower()
+    return _SYNONYMS.get(name, name)
+
+
+def has_splits(source: Path) -> bool:
+    """Whether a folder, zip archive or CSV file says which split a picture belongs to.
+
+    Raises:
+        DataError: the source cannot be read.
+    """
+    if source.is_dir():
+        return bool(_split_folders(source))
+    if source.suffix.lower() == ".csv":
+        with _rows(source) as rows:
+            return "usage" in {name.strip().lower() for name in rows.fieldnames or ()}
+    return zipfile.is_zipfile(source) and bool(_split_folders(zipfile.Path(source)))
 
 
 def find_labelled(source: Path, split: str | None = None) -> list[LabelledPicture]:
@@ -75,8 +105,10 @@ def _in_folders(root: _Folder, shown: Path, split: str | None) -> list[LabelledP
     splits = _split_folders(root)
     if splits:
         if split not in splits:
-            problem = f"it has no split {split}" if split else "it has several splits"
-            raise DataError(f"{shown}: {problem}; choose one of {', '.join(splits)} with --split")
+            known = ", ".join(splits)
+            if split:
+                raise DataError(f"{shown}: it has no split {split}; it has {known}")
+            raise DataError(f"{shown}: it has several splits; choose one of {known} with --split")
         root = splits[split]
     elif split is not None:
         raise DataError(f"{shown}: it has no folder for the split {split}: expected {split}/<label>/*.jpg")
@@ -84,7 +116,7 @@ def _in_folders(root: _Folder, shown: Path, split: str | None) -> list[LabelledP
     for folder in _children(root):
         for picture in _pictures(folder) if folder.is_dir() else ():
             path = f"{folder.name}/{picture.name}"
-            found.append(LabelledPicture(path, folder.name.lower(), partial(_decode, picture)))
+            found.append(LabelledPicture(path, canonical_class(folder.name), partial(_decode, picture)))
     if not found:
         raise DataError(f"{shown}: no pictures in folders named after emotions: expected <label>/*.jpg")
     return found
@@ -102,7 +134,9 @@ def _split_folders(root: _Folder) -> dict[str, _Folder]:
 
 
 def _children(folder: _Folder) -> list[_Folder]:
-    return sorted(folder.iterdir(), key=lambda child: child.name)
+    """What is in a folder, hidden files and macOS' resource forks left out."""
+    seen = (child for child in folder.iterdir() if not child.name.startswith((".", "__MACOSX")))
+    return sorted(seen, key=lambda child: child.name)
 
 
 def _pictures(folder: _Folder) -> list[_Folder]:
@@ -110,18 +144,30 @@ def _pictures(folder: _Folder) -> list[_Folder]:
 
 
 def _decode(picture: _Folder) -> GrayImage:
-    content = np.frombuffer(picture.read_bytes(), np.uint8)
+    try:
+        content = np.frombuffer(picture.read_bytes(), np.uint8)
+    except zipfile.BadZipFile as error:
+        raise DataError(f"{picture}: damaged in the archive: {error}") from error
     pixels = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE) if content.size else None
     if pixels is None:
         raise DataError(f"{picture}: not a picture that can be read")
     return pixels.astype(np.uint8, copy=False)
 
 
-def _in_csv(path: Path, split: str | None) -> Iterator[LabelledPicture]:
+@contextmanager
+def _rows(path: Path) -> Iterator["csv.DictReader[str]"]:
+    """The rows of a CSV file; what cannot be decoded is told when it is come to."""
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # one field holds a whole picture
-    found = False
     with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file)
+        try:
+            yield csv.DictReader(file)
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path}: not in UTF-8: {error.reason} at byte {error.start}") from error
+
+
+def _in_csv(path: Path, split: str | None) -> Iterator[LabelledPicture]:
+    found = False
+    with _rows(path) as rows:
         columns = {name.strip().lower(): name for name in rows.fieldnames or ()}
         missing = {"emotion", "pixels"} - columns.keys()
         if missing:
@@ -131,10 +177,12 @@ def _in_csv(path: Path, split: str | None) -> Iterator[LabelledPicture]:
             hint = "has a column Usage: choose with --split" if usage else f"has no column Usage to find {split} by"
             raise DataError(f"{path}:1: it {hint}")
         for row in rows:
+            where = f"{path.name}:{rows.line_num}"
+            if None in row.values():
+                raise DataError(f"{where}: the row has fewer fields than the header has columns")
             if usage and split and row[usage].strip().lower() not in SPLITS[split]:
                 continue
             found = True
-            where = f"{path.name}:{rows.line_num}"
             label = _named(row[columns["emotion"]].strip(), where)
             yield LabelledPicture(where, label, partial(_parse, row[columns["pixels"]], where))
     if not found:
@@ -143,7 +191,7 @@ def _in_csv(path: Path, split: str | None) -> Iterator[LabelledPicture]:
 
 def _named(emotion: str, where: str) -> str:
     if not emotion.isdecimal():
-        return emotion.lower()
+        return canonical_class(emotion)
     if int(emotion) >= len(NUMBERED):
         raise DataError(f"{where}: emotion is {emotion}, but the numbers go from 0 to {len(NUMBERED) - 1}")
     return NUMBERED[int(emotion)]
@@ -153,8 +201,8 @@ def _parse(pixels: str, where: str) -> GrayImage:
     """Turn "70 80 82 …" into a square picture."""
     try:
         values = np.array(pixels.split(), dtype=np.int64)
-    except ValueError as error:
-        raise DataError(f"{where}: the pixels are not all whole numbers") from error
+    except (ValueError, OverflowError) as error:
+        raise DataError(f"{where}: the pixels are not all whole numbers from 0 to 255") from error
     side = math.isqrt(values.size)
     if side == 0 or side * side != values.size:
         raise DataError(f"{where}: {values.size} pixels make no square picture")

@@ -149,3 +149,31 @@ def mcnemar(only_first: int, only_second: int) -> float:
     n = only_first + only_second
     tail = sum(math.comb(n, k) for k in range(min(only_first, only_second) + 1))
     return min(1.0, float(Fraction(2 * tail, 2**n)))
+
+
+def sign_flips(differences: FloatArray | IntArray, draws: int = 9999) -> float:
+    """Two-sided p-value that paired differences are as often for one side as for the other.
+
+    A randomization test (E. S. Edgington and P. Onghena, "Randomization Tests", 2007, chapter 6): if both sides were
+    equally good, every difference could as well have had the other sign.
+
+    Args:
+        differences: (n,), one for each independent pair, such as a picture that is judged many times.
+        draws: of signs, always the same ones; the smallest possible value is 1 / (draws + 1).
+    """
+    values = np.asarray(differences, np.float64)
+    signs = np.random.default_rng(0).choice((-1.0, 1.0), (draws, values.size))
+    extreme = np.abs(signs @ values) >= abs(values.sum()) * (1 - 1e-12)
+    return float((1 + extreme.sum()) / (draws + 1))
+
+
+def bootstrap_interval(values: FloatArray, draws: int = 2000) -> Interval:
+    """The mean's 95 % interval by the percentiles of resampled means (B. Efron, Annals of Statistics 7, 1979).
+
+    Args:
+        values: (n,), independent of each other.
+        draws: of n values with replacement, always the same ones.
+    """
+    chosen = np.random.default_rng(0).integers(0, values.size, (draws, values.size))
+    low, high = np.percentile(values[chosen].mean(axis=1), [2.5, 97.5])
+    return float(low), float(high)

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from edge_fer.errors import DataError, DetectorError, EdgeFerError
 
 if TYPE_CHECKING:
     from .ptq import Order
+    from .splits import Splits
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     logging.getLogger("absl").setLevel(logging.WARNING)  # TensorFlow says there where it puts temporary files
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # the converter's, whatever the trainer was told to use
     words = list(sys.argv[1:] if argv is None else argv)
     commands = {
         "compare": _compare,
@@ -65,10 +68,12 @@ def _quantize(words: Sequence[str]) -> int:
     args = parser.parse_args(words)
     from edge_fer.evaluate import table  # noqa: PLC0415  --help needs none of it
 
-    from .ptq import quantize, write  # noqa: PLC0415
+    from .ptq import check_folder, quantize, write  # noqa: PLC0415
+    from .splits import find_splits  # noqa: PLC0415
 
+    check_folder(args.out)
     card = write(quantize(_order(args), _today()), args.out)
-    _fit_installed_detectors(args.out / f"{card.name}.tflite", args.data)
+    _fit_installed_detectors(args.out / f"{card.name}.tflite", find_splits(args.data, args.model.parent))
     print(table(card.scores["validation"]))  # noqa: T201
     print(f"{args.out / card.name}.tflite: {card.size_bytes:,} bytes, temperature {card.temperature:.3f}")  # noqa: T201
     return 0
@@ -102,8 +107,11 @@ def _fit_crop(words: Sequence[str]) -> int:
     from edge_fer.detect import open_detector  # noqa: PLC0415
 
     from .fitcrop import fit_crop  # noqa: PLC0415
+    from .splits import find_splits  # noqa: PLC0415
 
-    fit_crop(args.model, args.data, open_detector(DetectorConfig(kind=args.detector, model=args.detector_model)))
+    fit_crop(
+        args.model, find_splits(args.data), open_detector(DetectorConfig(kind=args.detector, model=args.detector_model))
+    )
     return 0
 
 
@@ -176,7 +184,7 @@ def _card(words: Sequence[str]) -> int:
     if args.instructions:
         changes["instructions"] = read_instructions(args.instructions, card.name)
     if args.votes:
-        from .methods import without  # noqa: PLC0415
+        from .splits import without  # noqa: PLC0415
         from .votes import fit_votes_head  # noqa: PLC0415
 
         train = without(find_labelled(args.data, "train"), args.exclude)
@@ -251,7 +259,7 @@ def _table(words: Sequence[str]) -> int:
     return 0
 
 
-def _fit_installed_detectors(model: Path, data: Path) -> None:
+def _fit_installed_detectors(model: Path, splits: "Splits") -> None:
     """Without a crop margin the daemon cannot use the network: fit one for every detector that is here."""
     from edge_fer.config import DetectorConfig  # noqa: PLC0415
     from edge_fer.detect import open_detector  # noqa: PLC0415
@@ -260,7 +268,7 @@ def _fit_installed_detectors(model: Path, data: Path) -> None:
 
     for kind in ("haar", "edge", "yunet"):
         try:
-            fit_crop(model, data, open_detector(DetectorConfig.model_validate({"kind": kind})))
+            fit_crop(model, splits, open_detector(DetectorConfig.model_validate({"kind": kind})))
         except (DataError, DetectorError) as error:
             log.warning("no crop margin for %s: %s", kind, error)
 

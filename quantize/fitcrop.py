@@ -20,7 +20,7 @@ from edge_fer.card import Card, CropFit, load_model_files
 from edge_fer.detect import Detector
 from edge_fer.errors import DataError
 from edge_fer.judgement import label_indices
-from edge_fer.labelled import LabelledPicture, find_labelled
+from edge_fer.labelled import LabelledPicture
 from edge_fer.preprocess import CropMargin, crop_face, lighten, resize_face, to_model_input
 from edge_fer.records import Box, Frame, GrayImage
 from edge_fer.tflite import Network
@@ -28,6 +28,7 @@ from edge_fer.tflite import Network
 from .calibration import balanced_list
 from .ptq import write_card
 from .scenes import find, surround
+from .splits import Splits
 
 log = logging.getLogger(__name__)
 
@@ -48,12 +49,12 @@ class Pasted:
     found: Box | None
 
 
-def fit_crop(model: Path, data: Path, detector: Detector, *, per_class: int = 200, seed: int = 0) -> Card:
+def fit_crop(model: Path, splits: Splits, detector: Detector, *, per_class: int = 200, seed: int = 0) -> Card:
     """Fit the margin, and write it and what its crops are worth into the card.
 
     Args:
         model: the `.tflite` file, its card beside it.
-        data: labelled pictures with the splits train and validation.
+        splits: the boxes are framed like the training pictures, and tried on those of validation.
         detector: whose boxes are to be framed.
         per_class: pictures of each label, of either split.
         seed: of their choice.
@@ -65,14 +66,16 @@ def fit_crop(model: Path, data: Path, detector: Detector, *, per_class: int = 20
         EdgeFerError: model or data are not what they must be, or the detector finds no face.
     """
     card, content = load_model_files(model)
-    train = balanced_list(find_labelled(data, "train"), card.labels, per_class, seed)
+    train = balanced_list(splits.train, card.labels, per_class, seed)
     pasted = [paste(picture.read(), side, detector) for side in SIDES_PX for picture in train]
     found = [one for one in pasted if one.found is not None]
     if len(found) < len(pasted) / 4:
-        raise DataError(f"{data}: {detector.name} found only {len(found)} faces in {len(pasted)} training pictures")
+        raise DataError(
+            f"{splits.source}: {detector.name} found only {len(found)} faces in {len(pasted)} training pictures"
+        )
     frames = np.array([framing(one.place, one.found) for one in found if one.found is not None])
     framed = CropMargin(*np.median(frames, axis=0).round(3).tolist())
-    validation = balanced_list(find_labelled(data, "validation"), card.labels, per_class, seed)
+    validation = balanced_list(splits.validation, card.labels, per_class, seed)
     whole, cropped = try_margins(Network(content, card), card, validation, detector, margins_around(framed))
     best = choose(cropped.mean(axis=2))
     margin = margins_around(framed)[best[0]][best[1]]

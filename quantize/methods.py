@@ -3,15 +3,14 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_fer.errors import DataError, ModelError
+from edge_fer.errors import ModelError
 from edge_fer.judgement import label_indices
-from edge_fer.labelled import SPLITS, LabelledPicture
+from edge_fer.labelled import LabelledPicture
 from edge_fer.preprocess import Size, to_model_input
 from edge_fer.tflite import open_interpreter
 
@@ -136,24 +135,3 @@ def _judge(content: bytes, pictures: NDArray[np.uint8]) -> NDArray[np.int64]:
         interpreter.invoke()
         said[number] = interpreter.get_tensor(gives)[0].argmax()
     return said
-
-
-def without(pictures: Sequence[LabelledPicture], exclude: Path | None) -> list[LabelledPicture]:
-    """Leave out the training pictures that a file lists, one path a line, such as `train/happy/1.jpg`.
-
-    Raises:
-        DataError: there is no such file, or none of the pictures is in it.
-    """
-    if exclude is None:
-        return list(pictures)
-    try:
-        lines = {line.strip() for line in exclude.read_text(encoding="utf-8").splitlines()}
-    except OSError as error:
-        raise DataError(f"{exclude}: cannot be read: {error.strerror}") from error
-    names = lines | {
-        rest for folder, _, rest in (line.partition("/") for line in lines) if folder.lower() in SPLITS["train"]
-    }
-    kept = [picture for picture in pictures if picture.source not in names]
-    if len(kept) == len(pictures):
-        raise DataError(f"{exclude}: none of its {len(lines)} paths is a training picture")
-    return kept

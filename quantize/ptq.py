@@ -14,7 +14,7 @@ from edge_fer.atomic import make_folder, write_atomically
 from edge_fer.card import Calibration, Card, read_card
 from edge_fer.errors import ModelError
 from edge_fer.judgement import judge
-from edge_fer.labelled import LabelledPicture, find_labelled
+from edge_fer.labelled import LabelledPicture
 from edge_fer.metrics import expected_calibration_error, negative_log_likelihood, score
 from edge_fer.records import LABELS
 from edge_fer.tflite import Network, runtime_version, softmax
@@ -22,8 +22,9 @@ from edge_fer.tflite import Network, runtime_version, softmax
 from .audit import Obstacle, find_obstacles, list_operators
 from .calibration import balanced_list, fit_temperature
 from .latency import measure_latency
-from .methods import Method, read, to_int8, without
+from .methods import Method, read, to_int8
 from .modelcard import render
+from .splits import find_splits, without
 from .votes import fit_votes_head
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ class Order:
 
     Attributes:
         model: the Keras model's file, `.keras` or `.h5`; the trainer's run.json may lie beside it.
-        data: labelled pictures with the splits train and validation.
+        data: labelled pictures with the splits train and validation; the latter may be named by the trainer's run.
         name: the shipped model's name.
         seed: of the calibration list.
         per_class: calibration pictures of each label.
@@ -84,8 +85,8 @@ def quantize(order: Order, today: date) -> Quantized:
 
     model = load_keras(order.model)
     training = read_run(order.model.with_name("run.json"))
-    train = without(find_labelled(order.data, "train"), order.exclude)
-    validation = find_labelled(order.data, "validation")
+    splits = find_splits(order.data, order.model.parent)
+    train, validation = without(splits.train, order.exclude), splits.validation
     labels = labels_of(training, train)
     if model.outputs[0].shape[-1] != len(labels):
         raise ModelError(
@@ -122,6 +123,18 @@ def quantize(order: Order, today: date) -> Quantized:
         card = card.model_copy(update={"votes_head": fit_votes_head(content, card, train, order.votes)})
     card = card.model_copy(update={"latency": measure_latency(content, card)})
     return Quantized(scored(card, content, validation), content, model, calibration, validation)
+
+
+def check_folder(folder: Path) -> None:
+    """See before the work that a folder can be written to, and the model card of all networks in it.
+
+    Raises:
+        EdgeFerError: it is no folder, or a network in it has no card.
+    """
+    if folder.exists():
+        make_folder(folder)
+    for path in folder.glob("*.tflite"):
+        read_card(path.with_suffix(".json"))
 
 
 def write(quantized: Quantized, folder: Path) -> Card:

@@ -23,7 +23,7 @@ from edge_fer.detect import Detector
 from edge_fer.errors import DataError
 from edge_fer.judgement import judge, label_indices
 from edge_fer.labelled import LabelledPicture, find_labelled
-from edge_fer.metrics import Interval, mcnemar, wilson_interval
+from edge_fer.metrics import Interval, bootstrap_interval, sign_flips, wilson_interval
 from edge_fer.preprocess import CropMargin
 from edge_fer.records import Frame, Track
 from edge_fer.tflite import Network
@@ -85,9 +85,10 @@ class Outcome:
         margin: the crop margin it was tried with.
         accuracy_whole: on the same pictures as they are, without scene and detector.
         accuracy: over all cells, which have equally many faces.
-        accuracy_ci95: its interval, as if the faces of different cells were different ones.
+        accuracy_ci95: its interval; what varies is the picture, not the cell.
         accuracy_found: of the faces that were found; None if none was.
-        mcnemar_p: chance of a difference to the first candidate at least this large, if both were equally good.
+        p: chance of a difference to the first candidate at least this large, if both were equally good; a picture's
+            cells count as one.
         cells: by condition, then size.
     """
 
@@ -98,7 +99,7 @@ class Outcome:
     accuracy: float
     accuracy_ci95: Interval
     accuracy_found: float | None
-    mcnemar_p: float
+    p: float
     cells: tuple[Cell, ...]
 
 
@@ -215,9 +216,9 @@ def _outcome(
         margin=one.margin,
         accuracy_whole=whole,
         accuracy=float(right.mean()),
-        accuracy_ci95=wilson_interval(int(right.sum()), right.size),
+        accuracy_ci95=bootstrap_interval(right.mean(axis=(0, 1))),
         accuracy_found=float(right[found].mean()) if found.any() else None,
-        mcnemar_p=mcnemar(int((reference & ~right).sum()), int((right & ~reference).sum())),
+        p=sign_flips((right.astype(np.int64) - reference).sum(axis=(0, 1))),
         cells=tuple(cells),
     )
 
@@ -297,7 +298,7 @@ def table(outcomes: Sequence[Outcome], sides_px: Sequence[int]) -> str:
             + ("" if one.accuracy_found is None else f", {one.accuracy_found:.1%} of those found"),
         ]
         if one is not outcomes[0]:
-            lines.append(f"against the first: {one.accuracy - outcomes[0].accuracy:+.1%}, p = {one.mcnemar_p:.2g}")
+            lines.append(f"against the first: {one.accuracy - outcomes[0].accuracy:+.1%}, p = {one.p:.2g}")
         lines.append(f"{'judged right':12}{heads}")
         lines += _rows([[cell.accuracy for cell in row] for row in _by_condition(one)])
     return "\n".join(lines)

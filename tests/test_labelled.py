@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edge_fer.errors import DataError
-from edge_fer.labelled import find_labelled
+from edge_fer.labelled import find_labelled, has_splits
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_the_folder_of_a_split(tmp_path: Path, picture: Callable[[str, int], Non
     assert listing(tmp_path, "train") == [("happy/1.png", "happy", 1)]
     assert listing(tmp_path, "validation") == [("happy/2.png", "happy", 2)]
     no_test, several = refusal(tmp_path, "test"), refusal(tmp_path)
-    assert no_test.endswith(": it has no split test; choose one of train, validation with --split")
+    assert no_test.endswith(": it has no split test; it has train, validation")
     assert several.endswith(": it has several splits; choose one of train, validation with --split")
 
 
@@ -125,7 +125,9 @@ def test_the_split_of_a_row(tmp_path: Path) -> None:
         ("emotion,pixels\n9,1\n", None, "fer.csv:2: emotion is 9, but the numbers go from 0 to 7"),
         ("emotion,pixels\n0,1 2 3\n", None, "fer.csv:2: 3 pixels make no square picture"),
         ("emotion,pixels\n0,\n", None, "fer.csv:2: 0 pixels make no square picture"),
-        ("emotion,pixels\n0,1 x 3 4\n", None, "fer.csv:2: the pixels are not all whole numbers"),
+        ("emotion,pixels\n0,1 x 3 4\n", None, "fer.csv:2: the pixels are not all whole numbers from 0 to 255"),
+        (f"emotion,pixels\n0,{10**20}\n", None, "fer.csv:2: the pixels are not all whole numbers from 0 to 255"),
+        ("emotion,pixels\n0\n", None, "fer.csv:2: the row has fewer fields than the header has columns"),
         (
             "emotion,pixels\n0,1 2 3 256\n",
             None,
@@ -135,3 +137,34 @@ def test_the_split_of_a_row(tmp_path: Path) -> None:
 )
 def test_a_csv_file_that_cannot_be_used(tmp_path: Path, text: str, split: str | None, sentence: str) -> None:
     assert refusal(csv_file(tmp_path, text), split) == sentence
+
+
+def test_a_csv_file_in_another_encoding(tmp_path: Path) -> None:
+    path = tmp_path / "fer.csv"
+    path.write_bytes("emotion,pixels\ntraurig,1\nfr\u00f6hlich,2\n".encode("latin-1"))
+    assert refusal(path) == "fer.csv: not in UTF-8: invalid start byte at byte 27"
+
+
+def test_a_picture_that_is_damaged_in_its_archive(tmp_path: Path, picture: Callable[[str, int], None]) -> None:
+    picture("happy/1.png", 1)
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        archive.write(tmp_path / "happy" / "1.png", "happy/1.png")
+    content = bytearray((tmp_path / "set.zip").read_bytes())
+    content[60] ^= 0xFF
+    (tmp_path / "set.zip").write_bytes(content)
+    assert "happy/1.png: damaged in the archive: Bad CRC-32" in refusal(tmp_path / "set.zip")
+
+
+def test_other_words_for_an_emotion(tmp_path: Path, picture: Callable[[str, int], None]) -> None:
+    picture("Happiness/1.png", 1)
+    picture("sadness/2.png", 2)
+    picture("sadness/._2.png", 3)  # what macOS leaves beside it
+    assert [(label, gray) for _, label, gray in listing(tmp_path)] == [("happy", 1), ("sad", 2)]
+
+
+def test_whether_a_source_has_splits(tmp_path: Path, picture: Callable[[str, int], None]) -> None:
+    picture("plain/happy/1.png", 1)
+    picture("parted/train/happy/1.png", 1)
+    assert (has_splits(tmp_path / "plain"), has_splits(tmp_path / "parted")) == (False, True)
+    assert not has_splits(csv_file(tmp_path, "emotion,pixels\n"))
+    assert has_splits(csv_file(tmp_path, "emotion,pixels, Usage\n"))

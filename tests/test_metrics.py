@@ -5,6 +5,7 @@ import pytest
 
 from edge_fer.metrics import (
     ClassScores,
+    bootstrap_interval,
     class_scores,
     confusion_matrix,
     expected_calibration_error,
@@ -12,6 +13,7 @@ from edge_fer.metrics import (
     negative_log_likelihood,
     reliability,
     score,
+    sign_flips,
     wilson_interval,
 )
 
@@ -91,3 +93,25 @@ def test_mcnemar_is_an_exact_sign_test(first: int, second: int, p: float) -> Non
 
 def test_mcnemar_of_many_pictures_neither_overflows_nor_rounds_to_nothing() -> None:
     assert 0 < mcnemar(900, 1100) < 1e-4
+
+
+def test_signs_are_flipped_by_pairs() -> None:
+    assert sign_flips(np.zeros(5)) == 1
+    assert sign_flips(np.ones(6)) == pytest.approx(2 / 2**6, abs=0.004)
+    assert sign_flips(np.array([7, -7])) == 1
+    # One picture that is judged 28 times is one picture.
+    assert sign_flips(np.array([28, 0, 0, 0, 0])) == 1
+
+
+def test_equally_good_judges_differ_as_often_as_the_level_says() -> None:
+    """Twenty-eight judgements of a picture, all the same, of 60 pictures."""
+    rng = np.random.default_rng(1)
+    alarms = [sign_flips(28 * (rng.random(60) < 0.3) - 28 * (rng.random(60) < 0.3), 999) < 0.05 for _ in range(200)]
+    assert np.mean(alarms) == pytest.approx(0.05, abs=0.035)
+
+
+def test_a_bootstrapped_interval() -> None:
+    values = np.repeat([0.0, 1.0], 50)
+    low, high = bootstrap_interval(values)
+    assert (low, high) == pytest.approx((0.5 - 1.96 * 0.05, 0.5 + 1.96 * 0.05), abs=0.011)
+    assert bootstrap_interval(np.full(9, 0.25)) == (0.25, 0.25)

@@ -48,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"edge-fer-train: {error}", file=sys.stderr)  # noqa: T201
         return error.exit_code
     except KeyboardInterrupt:
-        print("\nedge-fer-train: stopped; the same command goes on where it was", file=sys.stderr)  # noqa: T201
+        goes_on = "; the same command goes on where it was" if command in _RESUMED else ""
+        print(f"\nedge-fer-train: stopped{goes_on}", file=sys.stderr)  # noqa: T201
         return 128 + signal.SIGINT
     return 0
 
@@ -64,17 +65,17 @@ def _train(words: Sequence[str]) -> None:
 
     from .data.source import load  # noqa: PLC0415  --help needs none of it
     from .distribute import alone, join  # noqa: PLC0415  --help needs none of it
-    from .fit import check_votes, train  # noqa: PLC0415  --help needs none of it
+    from .fit import check, train  # noqa: PLC0415  --help needs none of it
     from .report import is_reported, write_report  # noqa: PLC0415  --help needs none of it
 
     log = logging.getLogger(__name__)
-    share = join(recipe.batch_size)
+    share = join(*(step.recipe.batch_size for step in steps))
     dataset = load(options.data, data, recipe.size)
     pictures = [dataset if one.recipe.use_votes != "none" else dataset.without_votes() for one in steps]
     if all(one.recipe.use_votes == "none" for one in steps):
         pictures[-1] = dataset
     for step, seen in zip(steps, pictures, strict=True):
-        check_votes(step.recipe, seen)
+        check(step.recipe, seen, step.run)
     log.info("%s", dataset.describe())
     for number, (step, seen) in enumerate(zip(steps, pictures, strict=True), start=1):
         if len(steps) > 1:
@@ -142,7 +143,7 @@ def _shard(words: Sequence[str]) -> None:
     parser = _parser("shard", "Write a data set as tar shards, which training streams through.")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="new folder; then train with --data DIR")
     parser.add_argument(
-        "--per-shard", type=int, default=10_000, metavar="N", help="pictures per tar file (%(default)s)"
+        "--per-shard", type=_from_one, default=10_000, metavar="N", help="pictures per tar file (%(default)s)"
     )
     options = parser.parse_args(words)
     recipe, data = _recipe(options), _data_options(options)
@@ -157,6 +158,12 @@ def _detector(words: Sequence[str]) -> None:
     from .detector.command import run  # noqa: PLC0415  has options of its own
 
     run(words)
+
+
+def _from_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be a whole number from 1 up")
+    return int(text)
 
 
 def _parser(command: str, description: str) -> argparse.ArgumentParser:
@@ -185,6 +192,9 @@ def _data_options(options: argparse.Namespace) -> DataOptions:
         return DataOptions.model_validate(given_options(options, DataOptions))
     except ValidationError as error:
         raise ConfigError(*(f"--{str(e['loc'][0]).replace('_', '-')}: {e['msg']}" for e in error.errors())) from error
+
+
+_RESUMED = (_train, _compare, _detector)
 
 
 if __name__ == "__main__":

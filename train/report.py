@@ -43,7 +43,8 @@ def write_report(
 
     That is, per split, `confusion-SPLIT.png`, `reliability-SPLIT.png`, `mistakes-SPLIT.png` (the most confident ones),
     `misclassified-SPLIT.csv` and `classification-SPLIT.txt`; and `curves.png`, `augmentation.png`, `recipe.yaml`,
-    `run.json`, and `report.html`, which needs no other file.
+    `run.json`, and `report.html`, which needs no other file. Where validation pictures were set apart, `validation.txt`
+    names them, for the quantizer.
 
     Args:
         run: the folder; holds `history.csv`.
@@ -53,6 +54,8 @@ def write_report(
         source: what the user named with `--data`.
         options: how it was read.
     """
+    if dataset.set_apart:
+        write_atomically(run / "validation.txt", "\n".join(dataset.validation.names).encode())
     history = pd.read_csv(run / "history.csv")
     save_curves(history, run / "curves.png")
     save_augmentation(run / "augmentation.png", dataset.train, recipe)

@@ -13,6 +13,7 @@ from edge_fer.preprocess import CropMargin, crop_face
 from edge_fer.records import LABELS, Box, Face, Frame, GrayImage
 from edge_fer_quantize.__main__ import main
 from edge_fer_quantize.fitcrop import SCALES, SHIFTS, SIDES_PX, choose, fit_crop, framing, margins_around, paste
+from edge_fer_quantize.splits import find_splits
 
 TINY = Path(__file__).parents[1] / "fixtures" / "tiny.tflite"
 
@@ -84,7 +85,7 @@ def test_the_framing_cuts_out_what_was_pasted() -> None:
 
 
 def test_the_fit_goes_into_the_card_and_its_text(model: Path, seven: Path) -> None:
-    fit_crop(model, seven, Fake(blind=3), per_class=2)
+    fit_crop(model, find_splits(seven), Fake(blind=3), per_class=2)
     card, _ = load_model_files(model)
     assert card.crop_margins["fake"] == CropMargin(scale=1.111, shift_y=0.1)
     assert card.crop_margins["yunet"] == CropMargin(scale=1.1, shift_y=0.0)  # the others stay
@@ -116,7 +117,7 @@ def test_the_margin_is_chosen_where_its_neighbours_are_good_too() -> None:
 def test_a_detector_that_finds_next_to_nothing(model: Path, seven: Path) -> None:
     before = model.with_suffix(".json").read_text()
     with pytest.raises(DataError, match="fake found only 4 faces in 28 training pictures"):
-        fit_crop(model, seven, Fake(blind=24), per_class=2)
+        fit_crop(model, find_splits(seven), Fake(blind=24), per_class=2)
     assert model.with_suffix(".json").read_text() == before
 
 

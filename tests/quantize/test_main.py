@@ -1,6 +1,9 @@
 import csv
 import itertools
 import json
+import os
+import subprocess
+import sys
 import zipfile
 from collections import Counter
 from collections.abc import Callable
@@ -128,6 +131,42 @@ def test_data_without_a_validation_split(
 ) -> None:
     assert quantize(net, faces / "train", tmp_path) == 1
     assert "it has no folder for the split train: expected train/<label>/*.jpg" in capsys.readouterr().err
+
+
+def test_pictures_that_the_trainer_set_apart_are_judged_by(net: Path, faces: Path, tmp_path: Path) -> None:
+    """Folders of labels alone, and validation pictures that the run names."""
+    apart = [f"{label}/{i:02}.png" for label in ("happy", "neutral", "sad") for i in (0, 3)]
+    net.with_name("validation.txt").write_text("\n".join(apart))
+    try:
+        assert quantize(net, faces / "train", tmp_path) == 0
+    finally:
+        net.with_name("validation.txt").unlink()
+    assert read_card(tmp_path / "emotion.json").scores["validation"].n == 6
+    rows = (tmp_path / "emotion.calibration.csv").read_text().splitlines()[1:]
+    assert len(rows) == 12
+    assert not {row.partition(",")[0] for row in rows} & set(apart)
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_work(
+    net: Path, faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert quantize(net, faces, tmp_path / "file") == 1
+    assert "file: the folder cannot be made: File exists" in capsys.readouterr().err
+    (tmp_path / "stray.tflite").touch()
+    assert quantize(net, faces, tmp_path) == 1
+    assert "stray.json" in capsys.readouterr().err
+    assert not (tmp_path / "emotion.tflite").exists()
+
+
+def test_the_trainers_engine_is_not_the_converters(net: Path, faces: Path, tmp_path: Path) -> None:
+    words = [str(net), "--data", str(faces), "--out", str(tmp_path), "--calibration-per-class", "4"]
+    done = subprocess.run(
+        [sys.executable, "-m", "edge_fer_quantize", *words],
+        env={**os.environ, "KERAS_BACKEND": "jax"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "emotion.tflite").exists()
 
 
 def test_an_account_that_is_none(net: Path, faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
