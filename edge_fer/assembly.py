@@ -6,21 +6,23 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
 from typing import Final, TypeAlias, TypedDict
 
 from edge_fer import __version__
-from edge_fer.camera import Capture, capture_from
+from edge_fer.camera import CameraState, Capture, capture_from
 from edge_fer.config import CameraConfig, Config, MqttConfig
 from edge_fer.configfile import masked
 from edge_fer.control import Control
 from edge_fer.errors import EdgeFerError
 from edge_fer.pipeline import open_pipeline
-from edge_fer.publish.mqtt import MqttSink, VersionChoice, connect
+from edge_fer.publish.mqtt import MqttSink, VersionChoice, check_files, connect
 from edge_fer.publish.paho import Tls
 from edge_fer.publish.picture import Photographer
 from edge_fer.publish.reports import Info
 from edge_fer.publish.sinks import Sink, Sinks
-from edge_fer.web import LivePage
+from edge_fer.web import LivePage, check_certificate
 
 Output: TypeAlias = Callable[[Config], Sink]
 """Makes a further sink beside MQTT, such as JSON lines on standard output."""
@@ -29,6 +31,52 @@ LIVE_SETTINGS: Final = ("heartbeat_s", "rate_hz", "health_s")
 """Options of `mqtt` that change without a new connection."""
 
 OpenCapture: TypeAlias = Callable[[CameraConfig], Capture]
+OpenMqtt: TypeAlias = Callable[[Config, Control], MqttSink | None]
+OpenPage: TypeAlias = Callable[[Config, Control], LivePage | None]
+
+
+class LostPartError(EdgeFerError):
+    """A part was closed to make room for another, and neither can be had: only a new start mends that."""
+
+
+def page_from(config: Config, control: Control) -> LivePage | None:
+    """The live page, served already; None if it is not wanted.
+
+    Raises:
+        PageError: it cannot be served.
+    """
+    if not config.web.enabled:
+        return None
+    page = LivePage(config.web, ask=control.ask)
+    page.start()
+    return page
+
+
+def mqtt_from(config: Config, control: Control) -> MqttSink | None:
+    """The connection to the broker, which comes about in the background; None if it is not wanted.
+
+    Raises:
+        BrokerError: a file that it needs cannot be used.
+    """
+    mqtt = config.mqtt
+    if not mqtt.enabled:
+        return None
+    return connect(
+        device=config.device_name,
+        base_topic=mqtt.base_topic,
+        heartbeat_s=mqtt.heartbeat_s,
+        rate_hz=mqtt.rate_hz,
+        keepalive_s=mqtt.keepalive_s,
+        event_max_age_s=mqtt.events.max_age_s,
+        event_max_queued=mqtt.events.max_queued,
+        event_spool=mqtt.events.spool,
+        health_s=mqtt.health_s,
+        discovery_prefix=mqtt.home_assistant.discovery_prefix,
+        home_assistant=mqtt.home_assistant.enabled,
+        pictures=mqtt.pictures,
+        ask=control.ask,
+        **broker_access(mqtt),
+    )
 
 
 class Assembly:
@@ -42,6 +90,8 @@ class Assembly:
         control: where the parts that listen, such as the live page, leave what is asked of the loop.
         output: makes a further sink, if one is wanted.
         open_capture: makes the source of frames.
+        open_mqtt: makes the sink that publishes, if it is wanted.
+        open_page: makes the live page, if it is wanted.
 
     Raises:
         EdgeFerError: a part that the configuration names cannot be used; none is left open.
@@ -54,24 +104,35 @@ class Assembly:
         control: Control,
         output: Output | None = None,
         open_capture: OpenCapture = capture_from,
+        open_mqtt: OpenMqtt = mqtt_from,
+        open_page: OpenPage = page_from,
     ) -> None:
         self.config = config
         self._control = control
         self.started_at_s = time.time()
         self._output = output
         self._open_capture = open_capture
+        self._open_mqtt = open_mqtt
+        self._open_page = open_page
         self._clean = True
+        self._dropped = self._reconnects = 0  # by captures that are over
         self._ids = itertools.count(1)
         with ExitStack() as undo:
             self.pipeline = open_pipeline(config, self._ids)
             self.capture = open_capture(config.camera)
-            self.page = _open_page(config, self._control)
+            self.page = open_page(config, control)
             if self.page is not None:
                 undo.callback(self.page.close)
-            self.mqtt = _open_mqtt(config, control)
+            self.mqtt = open_mqtt(config, control)
             self.photographer = _photographer(config, self.mqtt)
             self.sinks = self._joined_sinks()
             undo.pop_all()
+
+    @property
+    def camera_state(self) -> CameraState:
+        """How the camera is now, with the counts of every capture since the start."""
+        state = self.capture.state
+        return replace(state, dropped=self._dropped + state.dropped, reconnects=self._reconnects + state.reconnects)
 
     def announce(self) -> None:
         """Publish what runs here."""
@@ -95,30 +156,30 @@ class Assembly:
             whether anything changed.
 
         Raises:
+            LostPartError: the page or the connection to the broker had to be closed, and is gone.
             EdgeFerError: a part cannot be had; all stays as it was.
         """
         old = self.config
         if config == old:
             return False
-        with ExitStack() as undo:
-            pipeline, capture, page = self.pipeline, self.capture, self.page
-            if _pipeline_part(config) != _pipeline_part(old):
-                pipeline = open_pipeline(config, self._ids)
-            if config.camera != old.camera:
-                capture = self._open_capture(config.camera)
-            if config.web != old.web:
-                page = _open_page(config, self._control)
-                if page is not None:
-                    undo.callback(page.close)
-            if _connection_part(config) != _connection_part(old):
-                self._exchange_mqtt(config)
-            undo.pop_all()
-        if page is not self.page and self.page is not None:
-            self.page.close()
+        pipeline, capture = self.pipeline, self.capture
+        if _pipeline_part(config) != _pipeline_part(old):
+            pipeline = open_pipeline(config, self._ids)
+        if config.camera != old.camera:
+            capture = self._open_capture(config.camera)
+        reconnect = _connection_part(config) != _connection_part(old)
+        if reconnect:
+            self._check_mqtt(config)
+        if config.web != old.web:
+            self._exchange_page(config)
+        # The page was the last that could be refused.
+        if reconnect:
+            self._exchange_mqtt(config)
         if capture is not self.capture:
             self.release_camera()
+            self._replace_capture(capture)
         self._retune(config.mqtt)
-        self.config, self.pipeline, self.capture, self.page = config, pipeline, capture, page
+        self.config, self.pipeline = config, pipeline
         self.sinks = self._joined_sinks()
         return True
 
@@ -132,7 +193,7 @@ class Assembly:
         Raises:
             UnusableSourceError: the film is gone meanwhile.
         """
-        self.capture = self._open_capture(self.config.camera)
+        self._replace_capture(self._open_capture(self.config.camera))
 
     def close(self) -> bool:
         """Let go of the camera, say that the device is offline, close the page.
@@ -153,6 +214,44 @@ class Assembly:
         if self.photographer is not None:
             self.photographer.heartbeat_s = mqtt.heartbeat_s
 
+    def _replace_capture(self, capture: Capture) -> None:
+        counted = self.camera_state
+        self._dropped, self._reconnects = counted.dropped, counted.reconnects
+        self.capture = capture
+
+    def _exchange_page(self, config: Config) -> None:
+        """Two pages cannot hold one port, not even at different addresses: then the old one makes room first."""
+        old = self.page
+        if old is None or old.port != config.web.port:
+            self.page = self._open_page(config, self._control)
+            if old is not None:
+                old.close()
+            return
+        if config.web.enabled:
+            check_certificate(config.web)  # no viewer is sent away for a file that is not there
+        old.close()
+        try:
+            self.page = self._open_page(config, self._control)
+        except EdgeFerError:
+            try:
+                self.page = self._open_page(self.config, self._control)
+            except EdgeFerError as error:
+                raise LostPartError(
+                    f"the live page was closed for a reload and cannot be had again: {error}"
+                ) from error
+            raise
+
+    def _check_mqtt(self, config: Config) -> None:
+        """Whatever can be refused is to be refused while the old connection stands, and hears nothing of it.
+
+        The spool that it holds can be used, and by nobody else.
+        """
+        mqtt = config.mqtt
+        if not mqtt.enabled:
+            return
+        held = self.mqtt is not None and _spool(config) == _spool(self.config)
+        check_files(tls=broker_access(mqtt)["tls"], event_spool=None if held else mqtt.events.spool)
+
     def _exchange_mqtt(self, config: Config) -> None:
         """The old connection ends first: two with one client id would throw each other out."""
         if self.mqtt is not None:
@@ -161,14 +260,10 @@ class Assembly:
             else:
                 self.mqtt.retire()
         try:
-            self.mqtt = _open_mqtt(config, self._control)
-            self.photographer = _photographer(config, self.mqtt)
-        except EdgeFerError:
-            self.mqtt = _open_mqtt(self.config, self._control)
-            self.photographer = _photographer(self.config, self.mqtt)
-            self.sinks = self._joined_sinks()
-            self.announce()
-            raise
+            self.mqtt = self._open_mqtt(config, self._control)
+        except EdgeFerError as error:
+            raise LostPartError(f"the connection to the MQTT broker was closed for a reload: {error}") from error
+        self.photographer = _photographer(config, self.mqtt)
 
     def _joined_sinks(self) -> Sinks:
         sinks: list[Sink] = []
@@ -177,14 +272,6 @@ class Assembly:
         if self.mqtt is not None:
             sinks.append(self.mqtt)
         return Sinks(*sinks)
-
-
-def _open_page(config: Config, control: Control) -> LivePage | None:
-    if not config.web.enabled:
-        return None
-    page = LivePage(config.web, ask=control.ask)
-    page.start()
-    return page
 
 
 class BrokerAccess(TypedDict):
@@ -213,28 +300,6 @@ def broker_access(mqtt: MqttConfig) -> BrokerAccess:
     )
 
 
-def _open_mqtt(config: Config, control: Control) -> MqttSink | None:
-    mqtt = config.mqtt
-    if not mqtt.enabled:
-        return None
-    return connect(
-        device=config.device_name,
-        base_topic=mqtt.base_topic,
-        heartbeat_s=mqtt.heartbeat_s,
-        rate_hz=mqtt.rate_hz,
-        keepalive_s=mqtt.keepalive_s,
-        event_max_age_s=mqtt.events.max_age_s,
-        event_max_queued=mqtt.events.max_queued,
-        event_spool=mqtt.events.spool,
-        health_s=mqtt.health_s,
-        discovery_prefix=mqtt.home_assistant.discovery_prefix,
-        home_assistant=mqtt.home_assistant.enabled,
-        pictures=mqtt.pictures,
-        ask=control.ask,
-        **broker_access(mqtt),
-    )
-
-
 def _photographer(config: Config, sink: MqttSink | None) -> Photographer | None:
     if sink is None or not config.mqtt.pictures:
         return None
@@ -255,6 +320,12 @@ def _place(config: Config) -> tuple[object, ...]:
     mqtt = config.mqtt
     prefix = mqtt.home_assistant.discovery_prefix
     return mqtt.enabled, mqtt.host, mqtt.port, mqtt.base_topic, config.device_name, prefix
+
+
+def _spool(config: Config) -> Path | None:
+    """Where events wait, whatever the configuration calls the place."""
+    path = config.mqtt.events.spool
+    return None if path is None else path.resolve()
 
 
 def _digest(config: Config) -> str:

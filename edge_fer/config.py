@@ -211,6 +211,14 @@ class MqttConfig(Section):
     home_assistant: HomeAssistantConfig = HomeAssistantConfig()
     tls: TlsConfig = TlsConfig()
 
+    @model_validator(mode="after")
+    def _password_with_username(self) -> "MqttConfig":
+        if self.password is not None and self.username is None:
+            raise ValueError(
+                "password goes with a user name, and would not be sent without; set username too, or leave password out"
+            )
+        return self
+
 
 class WebConfig(Section):
     """The live page."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, MutableMapping
 from types import FrameType
 from typing import Final
 
-from edge_fer.assembly import Assembly, Output
+from edge_fer.assembly import Assembly, LostPartError, Output
 from edge_fer.camera import EndOfStream
 from edge_fer.config import Config
 from edge_fer.control import Control, Request, Wish
@@ -66,6 +66,7 @@ class Daemon:
 
         Raises:
             CameraError: the camera can never be read as configured.
+            LostPartError: a reload closed what cannot be opened again.
         """
         try:
             self._announce()
@@ -206,6 +207,8 @@ class Daemon:
         self._supervision.reloading(self._clock())
         try:
             changed = self._take_over(self._load())
+        except LostPartError:
+            raise
         except EdgeFerError as error:
             _log.error("The configuration was not reloaded, the old one stays: %s", error)
             return
@@ -217,6 +220,7 @@ class Daemon:
         """Go on with another configuration; whether anything changed.
 
         Raises:
+            LostPartError: see `Assembly.change_to`.
             EdgeFerError: a part cannot be had; all stays as it was.
         """
         changed = self._parts.change_to(config)

@@ -27,6 +27,7 @@ class Vitals:
         self._health_rate = _Rate(now_s)
         self._status_rate = _Rate(now_s)
         self._status: Status | None = None
+        self._readings: list[Reading] = []
         self._frames = 0
 
     def hurry(self) -> None:
@@ -44,15 +45,19 @@ class Vitals:
         page = self._assembly.page
         if page is None:
             return
-        online = self._assembly.capture.state.online
+        camera = self._assembly.capture.state
         told = self._status and (self._status.camera_online, self._status.paused)
-        if self._status is None or self._status_due(now_s) or told != (online, paused):
+        renewed = self._status_due(now_s) or told != (camera.online, paused)
+        if self._status is None or renewed:
             self._status = self._make_status(now_s, paused=paused)
-        if frame is not None or not online:
-            page.update(frame, readings, self._status)
+        waiting = camera.online and now_s < camera.due_s
+        if frame is not None or not camera.online:
+            self._readings = readings
+        if frame is not None or not camera.online or (waiting and renewed):
+            page.update(frame, self._readings, self._status)
 
     def _health(self, now_s: float) -> HealthReport:
-        camera, seen = self._assembly.capture.state, strain()
+        camera, seen = self._assembly.camera_state, strain()
         return HealthReport(
             fps=self._health_rate.take(now_s),
             stages=self._assembly.pipeline.watch.percentiles(),
@@ -66,7 +71,7 @@ class Vitals:
 
     def _make_status(self, now_s: float, *, paused: bool) -> Status:
         assembly = self._assembly
-        camera = assembly.capture.state
+        camera = assembly.camera_state
         mqtt = assembly.config.mqtt
         return Status(
             device=assembly.config.device_name,

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from edge_fer.assembly import Assembly
+from edge_fer.assembly import Assembly, OpenMqtt, OpenPage, mqtt_from, page_from
 from edge_fer.board import Strain
 from edge_fer.camera import CameraState, Capture, EndOfStream
 from edge_fer.config import CameraConfig, Config
@@ -119,7 +119,13 @@ def config(**changes: object) -> Config:
 class Stage:
     """A daemon whose surroundings are all fake; each configuration's camera gets the next of the captures."""
 
-    def __init__(self, *captures: FakeCapture, settings: Config | None = None) -> None:
+    def __init__(
+        self,
+        *captures: FakeCapture,
+        settings: Config | None = None,
+        open_mqtt: OpenMqtt = mqtt_from,
+        open_page: OpenPage = page_from,
+    ) -> None:
         self.sink = RecordingSink()
         self.clock = Clock(0.0)
         self.next_config: Config | ConfigError = settings or config()
@@ -130,7 +136,12 @@ class Stage:
 
         self.control = Control()
         self.assembly = Assembly(
-            settings or config(), control=self.control, output=lambda _config: self.sink, open_capture=open_capture
+            settings or config(),
+            control=self.control,
+            output=lambda _config: self.sink,
+            open_capture=open_capture,
+            open_mqtt=open_mqtt,
+            open_page=open_page,
         )
         self.notifier = RecordingNotifier()
         self.board = Strain(55.0, 80.0, throttled=False, under_voltage=False)

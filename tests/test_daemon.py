@@ -1,5 +1,6 @@
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -147,6 +148,26 @@ def test_pause_releases_the_camera_and_resume_takes_it_again(caplog: pytest.LogC
     ]  # fmt: skip
     assert caplog.messages == ["Paused: the camera is released", "Resumed", "The film is over"]
     assert not stage.control.paused
+
+
+def test_what_was_counted_of_the_camera_outlives_a_pause_and_another_camera() -> None:
+    first, second, third = FakeCapture(), FakeCapture(), FakeCapture()
+    first.state = replace(first.state, dropped=5, reconnects=1)
+    stage = Stage(first, second, third, settings=config(mqtt={"enabled": False, "health_s": 10}))
+
+    def wait_10_s() -> None:
+        stage.clock.now_s += 10
+
+    def look_away() -> None:
+        stage.control.ask(Wish.PAUSE)
+        stage.control.ask(Wish.RESUME)
+
+    other = config(mqtt={"enabled": False, "health_s": 10}, camera={"source": 1})
+    first.script = [wait_10_s, 0.0, look_away, None, None, None]
+    second.script = [wait_10_s, 0.1, reload(stage, other), None]
+    third.script = [None, wait_10_s, 0.2]
+    reports = [heard for heard in stage.run() if isinstance(heard, HealthReport)]
+    assert [(report.dropped_frames, report.camera_reconnects) for report in reports] == [(5, 1), (7, 1), (9, 1)]
 
 
 def test_what_is_announced_holds_no_password() -> None:

@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 from edge_fer.control import Request
 from edge_fer.publish import payloads
@@ -16,12 +16,15 @@ from edge_fer.publish.events import EventPolicy
 from edge_fer.publish.homeassistant import Discovery
 from edge_fer.publish.link import Link
 from edge_fer.publish.outbox import Message, Outbox
-from edge_fer.publish.paho import Broker, PahoTransport, Tls
+from edge_fer.publish.paho import Broker, PahoTransport, Tls, tls_context
 from edge_fer.publish.policy import EmotionPolicy, FacesPolicy, OnChange, Publication
 from edge_fer.publish.probe import probe
 from edge_fer.publish.reports import HealthReport, Info, LinkStats
 from edge_fer.publish.transport import Version
 from edge_fer.records import Reading
+
+if TYPE_CHECKING:
+    from edge_fer.publish.spool import Spool
 
 VersionChoice: TypeAlias = Literal["auto", "5", "3.1.1"]
 
@@ -280,11 +283,7 @@ def connect(
         websocket_path=websocket_path,
     )
     transport = PahoTransport(broker, will=availability(base, online=False))
-    spool = None
-    if event_spool is not None:
-        from edge_fer.publish.spool import Spool  # noqa: PLC0415 - SQLite is a megabyte
-
-        spool = Spool(event_spool)
+    spool = None if event_spool is None else _open_spool(event_spool)
     outbox = Outbox(capacity=event_max_queued, spool=spool)
     outbox.restore(time.monotonic(), ttl_s=event_max_age_s)
 
@@ -316,6 +315,18 @@ def connect(
         discovery=discovery,
         commands_refused=lambda: commands.refused if commands else 0,
     )
+
+
+def check_files(*, tls: Tls | None, event_spool: Path | None) -> None:
+    """See whether `connect` can use these files.
+
+    Raises:
+        BrokerError: it cannot.
+    """
+    if tls is not None:
+        tls_context(tls)
+    if event_spool is not None:
+        _open_spool(event_spool).close()
 
 
 def try_broker(
@@ -350,6 +361,12 @@ def try_broker(
         return probe(transport, VERSIONS[protocol], address=f"{host}:{port}", timeout_s=timeout_s).value
     finally:
         transport.close()
+
+
+def _open_spool(path: Path) -> "Spool":
+    from edge_fer.publish.spool import Spool  # noqa: PLC0415 - SQLite is a megabyte
+
+    return Spool(path)
 
 
 def client_id(base: str, machine: str) -> str:

@@ -109,7 +109,7 @@ class PahoTransport:
         self._will = will
         self._connect_timeout_s = connect_timeout_s
         self._kept = kept
-        self._tls = None if broker.tls is None else _tls_context(broker.tls)
+        self._tls = None if broker.tls is None else tls_context(broker.tls)
         self._client: Client | None = None
         self._events: list[Event] = []
         self._woken, self._waker = socket.socketpair()
@@ -295,7 +295,12 @@ def _has_decrypted(opened: Any) -> bool:
     return hasattr(opened, "pending") and bool(opened.pending())
 
 
-def _tls_context(tls: Tls) -> ssl.SSLContext:
+def tls_context(tls: Tls) -> ssl.SSLContext:
+    """What the files make of a connection.
+
+    Raises:
+        BrokerError: one of them cannot be used.
+    """
     try:
         context = ssl.create_default_context(cafile=tls.ca_file)
     except OSError as error:  # ssl.SSLError is one too

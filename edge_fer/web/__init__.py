@@ -4,6 +4,6 @@ Importing this package costs nothing; the HTTP libraries (extra `[web]`) and Ope
 """
 
 from edge_fer.web.feed import Status, Totals
-from edge_fer.web.live_page import LivePage, PageError
+from edge_fer.web.live_page import LivePage, PageError, check_certificate
 
-__all__ = ["LivePage", "PageError", "Status", "Totals"]
+__all__ = ["LivePage", "PageError", "Status", "Totals", "check_certificate"]

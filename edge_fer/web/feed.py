@@ -23,13 +23,13 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What was counted since the daemon started, or took over a new configuration.
+    """What was counted.
 
     Attributes:
-        frames: frames that were judged.
-        dropped: frames that came while an earlier one was judged.
-        reconnects: how often the camera came back.
-        stages: time of each stage.
+        frames: frames that were judged since the daemon started, or took over a new configuration.
+        dropped: frames that came while an earlier one was judged, since it started.
+        reconnects: how often the camera came back, since it started.
+        stages: time of each stage, since it started or took over a new configuration.
     """
 
     frames: int = 0

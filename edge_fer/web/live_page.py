@@ -29,6 +29,29 @@ class PageError(EdgeFerError):
     """The live page cannot be served."""
 
 
+def check_certificate(settings: WebConfig) -> bool:
+    """Whether there is one.
+
+    Raises:
+        PageError: it cannot be used.
+    """
+    cert_file, key_file = settings.cert_file, settings.key_file
+    if cert_file is None:
+        return False
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert_file, key_file, password="")
+    except ssl.SSLError:
+        reason: object = "they do not belong together"
+    except OSError as error:
+        reason = error.strerror or error
+    else:
+        return True
+    raise PageError(
+        f"the live page: {cert_file} and {key_file} cannot be used: {reason}; "
+        "give a certificate and its private key, both PEM, without a passphrase"
+    )
+
+
 def _encode_with_opencv(frame: Frame) -> bytes:
     from edge_fer.web.jpeg import encode_jpeg  # noqa: PLC0415 - OpenCV is slow to import
 
@@ -44,6 +67,9 @@ class LivePage:
         encode: makes a frame a JPEG file, on the page's thread, if the settings allow pictures at all; the default
             does it with OpenCV.
         clock: monotonic seconds.
+
+    Attributes:
+        port: where it listens; once it is served never 0.
     """
 
     def __init__(
@@ -55,7 +81,7 @@ class LivePage:
         clock: Clock = time.monotonic,
     ) -> None:
         self._settings = settings
-        self._port = settings.port
+        self.port = settings.port
         self._clock = clock
         self._ask = ask
         self._feed = Feed(encode=encode if settings.pictures else None, clock=clock)
@@ -68,7 +94,7 @@ class LivePage:
         """The page's URL, as a person may type it."""
         scheme = "http" if self._settings.cert_file is None else "https"
         host = socket.gethostname() if self._settings.host in EVERYWHERE else self._settings.host
-        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self._port}/"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}/"
 
     def start(self) -> None:
         """Listen and serve; returns when browsers can connect.
@@ -88,13 +114,13 @@ class LivePage:
                 "or set web.enabled to false"
             ) from None
         web = self._settings
-        encrypted = self._check_certificate()
+        encrypted = check_certificate(web)
         listener = self._listen()
-        self._port = listener.getsockname()[1]
+        self.port = listener.getsockname()[1]
         access = Access(
             password_hash=web.password_hash.get_secret_value() if web.password_hash else None,
             token_hash=web.token_hash.get_secret_value() if web.token_hash else None,
-            cookie=f"edge-fer-{self._port}",
+            cookie=f"edge-fer-{self.port}",
             secure=encrypted,
             clock=self._clock,
         )
@@ -135,31 +161,13 @@ class LivePage:
         self._thread.join()
         self._server = self._thread = None
 
-    def _check_certificate(self) -> bool:
-        """Whether there is one, and it can be used."""
-        cert_file, key_file = self._settings.cert_file, self._settings.key_file
-        if cert_file is None:
-            return False
-        try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert_file, key_file, password="")
-        except ssl.SSLError:
-            reason: object = "they do not belong together"
-        except OSError as error:
-            reason = error.strerror or error
-        else:
-            return True
-        raise PageError(
-            f"the live page: {cert_file} and {key_file} cannot be used: {reason}; "
-            "give a certificate and its private key, both PEM, without a passphrase"
-        )
-
     def _listen(self) -> socket.socket:
         host = self._settings.host
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
-            return Listener(socket.create_server((host, self._port), family=family))
+            return Listener(socket.create_server((host, self.port), family=family))
         except OSError as error:
-            place = f"port {self._port} on {host}"
+            place = f"port {self.port} on {host}"
             if error.errno == errno.EADDRINUSE:
                 raise PageError(
                     f"the live page: {place} is taken by another program; set web.port to a free one"
