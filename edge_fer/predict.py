@@ -1,6 +1,7 @@
 """`edge-fer predict`: the emotions in pictures and films that are already there."""
 
 import itertools
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -12,10 +13,12 @@ from edge_fer.camera.images import Images
 from edge_fer.camera.source import EndOfStream, Picture, Source
 from edge_fer.camera.video import VideoFile
 from edge_fer.config import Config, PaceConfig, SmoothingConfig, TrackingConfig
-from edge_fer.errors import DataError
+from edge_fer.errors import CameraError, DataError
 from edge_fer.pipeline import Pipeline, open_pipeline
 from edge_fer.publish import payloads
 from edge_fer.records import Frame, Reading
+
+_log = logging.getLogger(__name__)
 
 THOROUGH: Final = PaceConfig(target_fps=0.001, search_hz=1000, follow_hz=1000, idle_hz=1000)
 """Nothing has to keep up here: every frame is searched, and every face in it judged."""
@@ -28,6 +31,27 @@ STILL: Final = {
 
 
 @dataclass(frozen=True, slots=True)
+class File:
+    """An image or a film to judge; `named` says that the user named it, and not merely the folder that it lies in."""
+
+    path: Path
+    named: bool
+
+    @property
+    def still(self) -> bool:
+        """Whether it is an image."""
+        return self.path.suffix.lower() in IMAGE_SUFFIXES
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What the user gave: the files to judge, in order, and what else lies in the folders."""
+
+    files: list[File]
+    others: list[Path]
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """The faces of one picture, or of one frame of a film."""
 
@@ -36,49 +60,95 @@ class Prediction:
     readings: list[Reading]
 
 
-def predict(paths: Sequence[Path], config: Config) -> Iterator[Prediction]:
-    """Judge images, films and folders of them, in order.
+def find_inputs(paths: Sequence[Path]) -> Inputs:
+    """List images, films, and those directly in folders; what else lies there is passed over with a line in the log.
+
+    Raises:
+        DataError: a path does not exist, or is a folder without files.
+    """
+    inputs = Inputs([], [])
+    for path in paths:
+        if not path.is_dir():
+            if not path.is_file():
+                raise DataError(f"{path}: there is no such file; give images, videos or folders of them")
+            inputs.files.append(File(path, named=True))
+            continue
+        found = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+        if not found:
+            raise DataError(f"{path}: the folder holds no file; give one with images or videos")
+        for file in (File(one, named=False) for one in found):
+            if file.still or _is_film(file.path):
+                inputs.files.append(file)
+            else:
+                inputs.others.append(file.path)
+    if not inputs.files:
+        raise _nothing(inputs.others)
+    return inputs
+
+
+def predict(inputs: Inputs, config: Config) -> Iterator[Prediction]:
+    """Judge images and films, in order; what cannot be read is passed over with a line in the log, unless named.
 
     Args:
-        paths: images and videos; of a folder, every image and video directly in it.
+        inputs: what to judge.
         config: model, detector, tracking and smoothing; its camera and pace are not used.
 
     Raises:
-        DataError: a path does not exist or holds nothing to look at.
-        CameraError: a file cannot be decoded.
+        DataError: not one file can be judged.
+        CameraError: a file that the user named cannot be decoded.
         ModelError, DetectorError: the model or detector cannot be used.
     """
-    files = [file for path in paths for file in _files(path)]
     ids = itertools.count(1)
     config = config.model_copy(update={"pace": THOROUGH})
     films = open_pipeline(config, ids)
     stills = open_pipeline(config.model_copy(update=STILL), ids)
-    for file in files:
-        still = file.suffix.lower() in IMAGE_SUFFIXES
-        source: Source = Images(file) if still else VideoFile(file)
-        with closing(source):
-            yield from _judge(file, source, stills if still else films)
+    judged = False
+    for file in inputs.files:
+        try:
+            for prediction in _judge(file, stills if file.still else films):
+                judged = True
+                yield prediction
+        except CameraError as error:
+            if file.named:
+                raise
+            _pass_over(error)
+    if not judged:
+        raise _nothing([file.path for file in inputs.files])
 
 
-def _files(path: Path) -> list[Path]:
-    if path.is_dir():
-        found = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
-        if not found:
-            raise DataError(f"{path}: the folder holds no file; give one with images or videos")
-        return found
-    if not path.is_file():
-        raise DataError(f"{path}: there is no such file; give images, videos or folders of them")
-    return [path]
+def _is_film(path: Path) -> bool:
+    try:
+        VideoFile(path).close()
+    except CameraError as error:
+        _pass_over(error)
+        return False
+    return True
 
 
-def _judge(file: Path, source: Source, pipeline: Pipeline) -> Iterator[Prediction]:
+def _pass_over(error: CameraError) -> None:
+    _log.warning("Passed over: %s", error)
+
+
+def _nothing(files: Sequence[Path]) -> DataError:
+    folders = ", ".join(dict.fromkeys(str(file.parent) for file in files))
+    return DataError(f"{folders}: no file there can be judged; give images, videos or folders of them")
+
+
+def _judge(file: File, pipeline: Pipeline) -> Iterator[Prediction]:
     pipeline.forget()
-    for index, picture in enumerate(_pictures(source)):
-        frame = Frame(picture.pixels, picture.position_s or 0.0, index, picture.colour)
-        yield Prediction(file, frame, pipeline.process(frame))
+    source: Source = Images(file.path) if file.still else VideoFile(file.path)
+    with closing(source):
+        for index, picture in enumerate(pictures(source)):
+            frame = Frame(picture.pixels, picture.position_s or 0.0, index, picture.colour)
+            yield Prediction(file.path, frame, pipeline.process(frame))
 
 
-def _pictures(source: Source) -> Iterator[Picture]:
+def pictures(source: Source) -> Iterator[Picture]:
+    """What a source gives, to its end.
+
+    Raises:
+        CameraError: it cannot be read.
+    """
     while True:
         try:
             picture = source.read()
@@ -91,7 +161,7 @@ def as_json(prediction: Prediction) -> bytes:
     """One line: source, index and time of the frame, and the reading of every face as on the MQTT topics."""
     return payloads.encode(
         {
-            "source": str(prediction.source),
+            "source": _shown(prediction.source),
             "index": prediction.frame.index,
             "time_s": round(prediction.frame.time_s, 3),
             "faces": [payloads.face_fields(reading) for reading in prediction.readings],
@@ -102,4 +172,9 @@ def as_json(prediction: Prediction) -> bytes:
 def as_text(prediction: Prediction) -> str:
     """One line for people."""
     faces = ", ".join(f"{reading.emotion} {reading.confidence:.0%}" for reading in prediction.readings)
-    return f"{prediction.source} {prediction.frame.time_s:.2f} s: {faces or 'no face'}"
+    return f"{_shown(prediction.source)} {prediction.frame.time_s:.2f} s: {faces or 'no face'}"
+
+
+def _shown(path: Path) -> str:
+    """A file's name, with a mark for every byte of it that is no UTF-8: neither JSON nor a terminal takes such."""
+    return str(path).encode(errors="surrogateescape").decode(errors="replace")

@@ -45,9 +45,9 @@ class Turn:
 class Supervision:
     """Feeds the watchdog by progress alone, and says when the daemon is ready and how it does.
 
-    Progress is a frame that was processed, or an outage that is being handled: paused, or a lost camera that is
-    tried again. A loop that hangs in a detector, a network or a driver makes none, and neither does one whose
-    camera claims to be well and gives nothing, or whose MQTT thread no longer goes round.
+    Progress is a frame that was processed, one that waits for its turn, or an outage that is being handled: paused, or
+    a lost camera that is tried again. A loop that hangs in a detector, a network or a driver makes none, and neither
+    does one whose camera claims to be well and gives nothing, or whose MQTT thread no longer goes round.
 
     Args:
         notifier: tells systemd.
@@ -74,7 +74,7 @@ class Supervision:
         self._frames += turn.framed
         self._fields["EDGE_FER_CAMERA"] = turn.camera.name
         self._fields["EDGE_FER_TRACKS"] = str(turn.faces)
-        if turn.framed or turn.paused or not turn.camera.online:
+        if turn.framed or turn.paused or not turn.camera.online or now_s < turn.camera.due_s:
             self._worked_s = now_s
         if now_s - self._worked_s <= turn.stall_timeout_s + SLACK_S and _is_network_alive(now_s, turn.link):
             self._notifier.feed(now_s)

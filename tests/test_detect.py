@@ -34,6 +34,12 @@ def test_a_frame_is_shrunk_keeping_its_aspect_and_a_small_one_left_alone() -> No
     assert factor == 1.0
 
 
+@pytest.mark.parametrize(("size", "shape"), [((1, 3000), (1, 480)), ((9000, 2), (480, 1))])
+def test_a_sliver_keeps_at_least_a_pixel(size: tuple[int, int], shape: tuple[int, int]) -> None:
+    small, factor = Shrinker(480).shrink(np.full(size, 7, np.uint8))
+    assert (small.shape, factor, small.min(), small.max()) == (shape, max(size) / 480, 7, 7)
+
+
 def test_pictures_of_one_size_are_shrunk_into_the_same_memory() -> None:
     shrinker, cutter = Shrinker(240), Cutter(32)
     first, second = (shrinker.shrink(np.full((480, 640), gray, np.uint8))[0] for gray in (1, 2))

@@ -6,7 +6,7 @@ import pytest
 
 from edge_fer.card import shipped_models
 from edge_fer.config import Config
-from edge_fer.predict import predict
+from edge_fer.predict import find_inputs, predict
 
 pytestmark = pytest.mark.data
 
@@ -28,5 +28,5 @@ def test_the_face_shows_what_the_photograph_is_named_after(
 ) -> None:
     if photo in NOT_YET:
         request.applymarker(pytest.mark.xfail(reason=NOT_YET[photo], strict=True))
-    [prediction] = predict([data / "photos" / photo], Config(model=model))
+    [prediction] = predict(find_inputs([data / "photos" / photo]), Config(model=model))
     assert [reading.emotion for reading in prediction.readings] == [PHOTOS[photo]]

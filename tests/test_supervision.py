@@ -113,6 +113,16 @@ def test_frames_pauses_and_lost_cameras_feed_the_watchdog() -> None:
     assert stage.turn(400.0, framed=False, camera=OPENING)
 
 
+def test_a_picture_that_waits_for_its_turn_feeds_the_watchdog_until_then() -> None:
+    stage = Stage()
+    slideshow = replace(ONLINE, due_s=60.0)
+    assert stage.turn(0.0, camera=slideshow)
+    assert stage.turn(30.0, framed=False, camera=slideshow)
+    assert stage.turn(59.5, framed=False, camera=slideshow)
+    assert stage.turn(69.5, framed=False, camera=slideshow)  # its turn has come: 5 s, and 5 s more
+    assert not stage.turn(69.6, framed=False, camera=slideshow)
+
+
 def test_a_camera_that_claims_to_be_well_and_gives_nothing_starves_it() -> None:
     stage = Stage()
     assert stage.turn(0.0)

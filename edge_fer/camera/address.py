@@ -87,8 +87,10 @@ def _network_address(url: str) -> Address:
     name = redact(url)
     try:
         parts = urlsplit(url)
-        usable = parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number, or half an IPv6 address
+        # As the look-up of a name does, which raises a UnicodeError for an empty or overlong part between two dots.
+        host = (parts.hostname or "").encode("idna")
+        usable = parts.scheme in _SCHEMES and bool(host) and parts.port != 0
+    except ValueError:  # or a port that is no number, or half an IPv6 address
         usable = False
     if not usable:
         raise UnusableSourceError(

@@ -34,6 +34,7 @@ class CameraState:
         reconnects: how often it came back.
         dropped: frames that came while the loop was busy with an earlier one, and were lost.
         error: what is in the way, or last was; None if nothing ever was.
+        due_s: until then a film or folder rightly gives nothing, as its next picture's turn has not come.
     """
 
     name: str
@@ -43,6 +44,7 @@ class CameraState:
     reconnects: int
     dropped: int
     error: str | None
+    due_s: float = 0.0
 
 
 class Capture:
@@ -106,6 +108,7 @@ class Capture:
             reconnects=self._reconnects,
             dropped=self._dropped + (session.dropped if session else 0),
             error=self._error,
+            due_s=session.alive_s if session else 0.0,
         )
 
     def next(self, timeout_s: float) -> Frame | None:

@@ -9,7 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_fer.camera.source import Picture
+from edge_fer.errors import CameraError
 from edge_fer.records import ColourImage, GrayImage
+
+
+class OversizeError(CameraError):
+    """An encoded picture that says of itself that it is larger than OpenCV, or the memory, can take."""
 
 
 class VideoDevice(Protocol):
@@ -48,6 +53,15 @@ def open_device(target: str, backend: int, parameters: Sequence[int] = ()) -> Vi
     return cv2.VideoCapture(target, backend, list(parameters))  # type: ignore[return-value]
 
 
+def is_utf8(name: str) -> bool:
+    """Whether every byte of a file's name is text; at any other OpenCV's captures and writers crash."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def fourcc_name(code: float) -> str:
     """The four letters of a pixel format or codec, e.g. `YUYV`."""
     return int(code).to_bytes(4, "little", signed=False).decode("latin-1").strip("\0 ") if code > 0 else ""
@@ -63,6 +77,9 @@ def decode(encoded: NDArray[np.uint8], position_s: float | None = None) -> Pictu
 
     Only the luminance is decoded now, which spares a JPEG the chroma's inverse transform and the conversion;
     the colour is decoded when somebody asks.
+
+    Raises:
+        OversizeError: it is too large.
     """
     gray = _image(encoded, cv2.IMREAD_GRAYSCALE)
     if gray is None:
@@ -81,7 +98,10 @@ def gray_of(bgr: ColourImage) -> GrayImage:
 
 
 def _image(encoded: NDArray[np.uint8], flags: int) -> NDArray[np.uint8] | None:
-    image = cv2.imdecode(encoded, flags) if encoded.size else None
+    try:
+        image = cv2.imdecode(encoded, flags) if encoded.size else None
+    except cv2.error as error:  # what is merely damaged gives None
+        raise OversizeError("it is too large to be decoded") from error
     return None if image is None else image.astype(np.uint8, copy=False)
 
 

@@ -24,7 +24,7 @@ class Session:
         self.details: str | None = None
         """What was agreed on with the device; None while it is being opened."""
         self.alive_s = clock()
-        """When the source last gave a sign of life: it was opened, or gave a picture."""
+        """When the source last gave a sign of life: it was opened, or gave a picture; the turn of one that waits."""
         self.delivered = 0
         """How many pictures the source gave."""
         self.dropped = 0

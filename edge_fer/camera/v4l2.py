@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_fer.camera.opencv import VideoDevice, decode, fourcc_name, open_device, picture_of
+from edge_fer.camera.opencv import OversizeError, VideoDevice, decode, fourcc_name, open_device, picture_of
 from edge_fer.camera.source import Picture
 from edge_fer.errors import CameraError
 
@@ -144,7 +144,10 @@ def unpack_yuyv(data: NDArray[np.uint8], mode: Mode) -> Picture | None:
 
 
 def _unpack_mjpg(data: NDArray[np.uint8], _: Mode) -> Picture | None:
-    return decode(data.reshape(-1))
+    try:
+        return decode(data.reshape(-1))
+    except OversizeError:  # no camera takes such a picture: its header is damaged
+        return None
 
 
 _UNPACKERS: dict[str, Callable[[NDArray[np.uint8], Mode], Picture | None]] = {

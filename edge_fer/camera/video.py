@@ -4,10 +4,11 @@ from pathlib import Path
 
 import cv2
 
-from edge_fer.camera.opencv import VideoDevice, fourcc_name, open_device, picture_of
+from edge_fer.camera.opencv import VideoDevice, fourcc_name, is_utf8, open_device, picture_of
 from edge_fer.camera.source import EndOfStream, Picture, UnusableSourceError
 
 _FALLBACK_FPS = 30.0
+_TEXT = "ansi"  # FFmpeg draws a .txt, and its like, as a terminal would
 
 
 class VideoFile:
@@ -70,10 +71,16 @@ class VideoFile:
         if size == 0:
             raise UnusableSourceError(f"the video {self.name} is empty (0 bytes)")
         # An absolute path, or FFmpeg takes a file called `http:x` for an address.
-        device = open_device(str(path.absolute()), cv2.CAP_FFMPEG)
+        target = str(path.absolute())
+        if not is_utf8(target):
+            raise UnusableSourceError(f"the video's name {target!r} is no UTF-8, which OpenCV needs; rename it")
+        device = open_device(target, cv2.CAP_FFMPEG)
         if not device.isOpened():
             device.release()
             raise UnusableSourceError(f"{self.name} is no video that FFmpeg can read, or it is damaged")
+        if fourcc_name(device.get(cv2.CAP_PROP_FOURCC)) == _TEXT:
+            device.release()
+            raise UnusableSourceError(f"{self.name} is text, no video")
         return device
 
     def _rewind(self, began_s: float) -> None:

@@ -52,7 +52,8 @@ class Shrinker:
             return pixels, 1.0
         whole = int(factor)
         if whole > 1:
-            self._halved = _resized(pixels, (width // whole, height // whole), self._halved, cv2.INTER_AREA)
+            size = (max(1, width // whole), max(1, height // whole))
+            self._halved = _resized(pixels, size, self._halved, cv2.INTER_AREA)
             pixels = self._halved
         size = (max(1, round(width / factor)), max(1, round(height / factor)))
         if pixels.shape != size[::-1]:

@@ -57,7 +57,14 @@ def test_a_name_holds_no_secret(url: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["rtsp://admin:hunter2@cam:port/x", "ftp://admin:hunter2@cam/x", "rtsp://admin:hunter2@/x"]
+    "url",
+    [
+        "rtsp://admin:hunter2@cam:port/x",
+        "ftp://admin:hunter2@cam/x",
+        "rtsp://admin:hunter2@/x",
+        "rtsp://admin:hunter2@kitchen..local/x",
+        f"rtsp://admin:hunter2@{64 * 'k'}.local/x",
+    ],
 )
 def test_an_address_that_cannot_be_opened_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(UnusableSourceError, match="right would be rtsp://host:port/path") as caught:

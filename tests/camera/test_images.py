@@ -2,6 +2,8 @@
 
 import contextlib
 import logging
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -74,8 +76,54 @@ def test_an_unreadable_image_is_passed_over_and_told_once(tmp_path: Path, caplog
 
 def test_nothing_but_unreadable_images_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
-    with pytest.raises(UnusableSourceError, match=r"none of the images in .* can be read"):
+    with pytest.raises(UnusableSourceError, match=r"none of the images in .* can be read$"):
         Images(tmp_path, loop=True).read()
+
+
+def test_a_loop_ends_with_an_error_once_all_its_images_are_gone(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        _write(tmp_path / name, 10)
+    images = Images(tmp_path, loop=True)
+    for _ in range(3):
+        images.read()
+    (tmp_path / "a.png").unlink()
+    assert images.read().pixels[0, 0] == 10
+    (tmp_path / "b.png").unlink()
+    with pytest.raises(UnusableSourceError, match=r"none of the images in .* can be read any more$"):
+        images.read()
+
+
+def _png_of(width: int, height: int) -> bytes:
+    """A picture of almost nothing but its size."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"no image", "it is no image"), (_png_of(60000, 60000), "it is too large to be decoded")],
+    ids=["no image", "too large"],
+)
+def test_a_single_image_that_cannot_be_read_is_one_clear_sentence(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes, reason: str
+) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(content)
+    with pytest.raises(UnusableSourceError) as raised:
+        Images(path).read()
+    assert str(raised.value) == f"the image {path} cannot be read: {reason}"
+    assert caplog.messages == []
+
+
+def test_an_image_that_is_too_large_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "a.png").write_bytes(_png_of(60000, 60000))
+    _write(tmp_path / "b.png", 20)
+    assert _read_all(Images(tmp_path)) == [(20, 0.0)]
+    assert caplog.messages == [f"{tmp_path}/a.png is passed over: it is too large to be decoded"]
 
 
 def test_an_empty_folder_is_an_error_that_says_what_would_be_right(tmp_path: Path) -> None:

@@ -166,6 +166,14 @@ def test_damaged_pictures_are_passed_over() -> None:
         _camera(Device({"YUYV": (4, 2, 30)}, [cut] * 10)).read()
 
 
+def test_a_damaged_header_that_claims_a_giant_picture_is_passed_over() -> None:
+    jpeg = cv2.imencode(".jpg", np.full((16, 16, 3), 76, np.uint8))[1].tobytes()
+    size = jpeg.index(b"\xff\xc0") + 5
+    giant = jpeg[:size] + b"\xff\xd0\xff\xd0" + jpeg[size + 4 :]
+    device = Device({"MJPG": (16, 16, 30)}, [np.frombuffer(data, np.uint8) for data in (giant, jpeg)])
+    assert _camera(device, width=16, height=16).read().pixels[8, 8] == 76
+
+
 def test_a_failed_read_is_a_loss() -> None:
     with pytest.raises(CameraError, match="/dev/video7 gives no picture"):
         _camera(Device({"YUYV": (4, 2, 30)}, [None])).read()

@@ -1,6 +1,7 @@
 """Video files, written by the tests and real ones."""
 
 import contextlib
+import os
 from pathlib import Path
 
 import cv2
@@ -85,6 +86,22 @@ def test_a_video_whose_pictures_are_damaged_is_one_clear_sentence(
     with pytest.raises(UnusableSourceError, match=r"is damaged|no video that FFmpeg can read"):
         VideoFile(path).read()
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("suffix", [".txt", ".nfo", ".ans"])
+def test_plain_text_is_no_video(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"notes{suffix}"
+    path.write_text("what we saw\n" * 100)
+    with pytest.raises(UnusableSourceError) as raised:
+        VideoFile(path)
+    assert str(raised.value) == f"{path} is text, no video"
+
+
+def test_a_name_that_is_no_utf_8_is_one_clear_sentence(tmp_path: Path) -> None:
+    write_video(tmp_path / "v.avi")
+    path = (tmp_path / "v.avi").rename(tmp_path / os.fsdecode(b"caf\xe9.avi"))
+    with pytest.raises(UnusableSourceError, match=r"caf\\udce9\.avi' is no UTF-8, which OpenCV needs; rename it$"):
+        VideoFile(path)
 
 
 def test_a_missing_file_is_one_clear_sentence(tmp_path: Path) -> None:
