@@ -5,18 +5,19 @@ answers at once on a Zero 2 W.
 """
 
 import argparse
+import contextlib
 import json
 import logging
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import MappingProxyType
+from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING
 
-from edge_fer import __version__, evaluate
-from edge_fer.errors import EdgeFerError
+from edge_fer import __version__, arguments, evaluate
+from edge_fer.errors import ConfigError, EdgeFerError, ModelError
 from edge_fer.journal import is_journal, log_handler
 
 if TYPE_CHECKING:
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
 
 EXIT_CODES = """\
 exit codes:
-  0  done, or stopped by SIGTERM or SIGINT
+  0  done; for run, demo, watch and simulate also when SIGTERM or SIGINT stopped them
   1  something cannot be used: camera, model, broker, data; one sentence on stderr says what and what would be right
   2  the command line or the configuration is wrong; every problem is listed as file:line: key: problem
+  3  service status: a service is not installed, does not run, or has a wrong configuration
+  130, 143  any other command was stopped by SIGINT or SIGTERM before it was done
 """
 
 
@@ -34,12 +37,12 @@ def main(argv: list[str] | None = None) -> int:
     """Run a command; returns its exit code."""
     args = make_parser().parse_args(argv)
     try:
-        return int(args.run(args))
+        return _carry_out(args)
     except EdgeFerError as error:
         _complain(f"edge-fer: {error}" if error.exit_code == 1 else str(error))
         return error.exit_code
     except BrokenPipeError:  # the reader of our output went away, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
@@ -48,6 +51,32 @@ def main(argv: list[str] | None = None) -> int:
             raise
         logging.getLogger("edge_fer").critical("Ended by a bug, please report it", exc_info=True)
         return 1
+
+
+def _carry_out(args: argparse.Namespace) -> int:
+    """Run the command; its exit code.
+
+    Raises:
+        EdgeFerError: among others, that standard output takes no more.
+    """
+    try:
+        code = int(args.run(args))
+        print(end="", flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError:
+        try:
+            print(end="", flush=True)  # fails again if it was this that failed
+        except OSError as error:
+            _drop_output()
+            raise EdgeFerError(f"standard output cannot be written: {error.strerror}") from error
+        raise
+    return code
+
+
+def _drop_output() -> None:
+    """Let what is still to be written vanish, or Python would complain when it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(text: str) -> None:
@@ -84,17 +113,17 @@ def make_parser() -> argparse.ArgumentParser:
     watch = command("watch", "show all devices on a broker, live")
     _add_config(watch)
     watch.add_argument("--host", help="the broker, if not the configured one")
-    watch.add_argument("--port", type=_count, help="its port, likewise")
-    watch.add_argument("--seconds", type=float, default=float("inf"), help="how long (until Ctrl-C)")
+    watch.add_argument("--port", type=arguments.port, help="its port, likewise")
+    watch.add_argument("--seconds", type=arguments.seconds, default=float("inf"), help="how long (until Ctrl-C)")
     forget = command("forget", "have the broker forget a device that is gone or has another name by now")
     forget.add_argument("name", metavar="DEVICE", help="its name in topics")
     _add_config(forget)
     forget.add_argument("--dry-run", action="store_true", help="list what the broker keeps of it, and clear nothing")
     simulate = command("simulate", "publish what many devices would, to see what a broker bears")
     _add_config(simulate)
-    simulate.add_argument("--devices", type=_count, default=10, metavar="N", help="how many (%(default)s)")
-    simulate.add_argument("--faces", type=_count, default=1, metavar="M", help="in view of each (%(default)s)")
-    simulate.add_argument("--seconds", type=float, default=float("inf"), help="how long (until Ctrl-C)")
+    simulate.add_argument("--devices", type=arguments.count, default=10, metavar="N", help="how many (%(default)s)")
+    simulate.add_argument("--faces", type=arguments.count, default=1, metavar="M", help="in view of each (%(default)s)")
+    simulate.add_argument("--seconds", type=arguments.seconds, default=float("inf"), help="how long (until Ctrl-C)")
     config = command("config", "print the effective configuration, its schema or what is wrong with it")
     _add_config(config)
     what = config.add_mutually_exclusive_group(required=True)
@@ -105,7 +134,12 @@ def make_parser() -> argparse.ArgumentParser:
     predict.add_argument("paths", nargs="+", type=Path, metavar="IMAGE|VIDEO|FOLDER")
     _add_config(predict)
     predict.add_argument("--json", action="store_true", help="print one JSON object per image or frame")
-    predict.add_argument("--annotate", type=Path, metavar="FOLDER", help="write copies with the faces drawn in there")
+    predict.add_argument(
+        "--annotate",
+        type=Path,
+        metavar="FOLDER",
+        help="write copies with the faces drawn in there, in place of files of the same name",
+    )
     evaluated = commands.add_parser(
         "evaluate", help="score a model on labelled face pictures", description="Score a model on labelled pictures."
     )
@@ -130,35 +164,6 @@ def _add_service(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("at least 1")
-    return number
-
-
-def _counts(text: str) -> tuple[int, ...]:
-    return tuple(_count(part) for part in text.split(","))
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(text.split(","))
-
-
-def _faces(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= 16:
-        raise argparse.ArgumentTypeError("0 to 16")
-    return number
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds <= 86400:
-        raise argparse.ArgumentTypeError("more than 0, and a day at most")
-    return seconds
-
-
 def _add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="YAML configuration (default: all defaults)")
 
@@ -171,12 +176,18 @@ def _add_bench(bench: argparse.ArgumentParser) -> None:
         default="camera",
         help="the configured camera as it is (default); its film, looped and as fast as possible; or drawn faces",
     )
-    bench.add_argument("--faces", type=_faces, default=1, metavar="N", help="in the synthetic scene, 0 to 16 (1)")
-    bench.add_argument("--seconds", type=_seconds, default=30.0, help="how long to measure (%(default)s)")
+    bench.add_argument(
+        "--faces", type=arguments.faces, default=1, metavar="N", help="in the synthetic scene, 0 to 16 (1)"
+    )
+    bench.add_argument("--seconds", type=arguments.window, default=30.0, help="how long to measure (%(default)s)")
     beside = bench.add_argument_group("side by side, each in a process of its own, as a,b,c or all of them")
-    beside.add_argument("--threads", type=_counts, nargs="?", const=(), metavar="N,N", help="default 1,2,4")
-    beside.add_argument("--detectors", type=_names, nargs="?", const=(), metavar="KIND,KIND", help="all installed")
-    beside.add_argument("--models", type=_names, nargs="?", const=(), metavar="MODEL,MODEL", help="all shipped")
+    beside.add_argument("--threads", type=arguments.threads, nargs="?", const=(), metavar="N,N", help="default 1,2,4")
+    beside.add_argument(
+        "--detectors", type=arguments.names, nargs="?", const=(), metavar="KIND,KIND", help="all installed"
+    )
+    beside.add_argument(
+        "--models", type=arguments.names, nargs="?", const=(), metavar="MODEL,MODEL", help="all shipped"
+    )
     bench.add_argument("--operators", action="store_true", help="tell what each operator of the model takes, too")
     bench.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file, to be shared")
     bench.add_argument("--plot", type=Path, metavar="FILE", help="draw them as a PNG (needs the extra plots)")
@@ -193,6 +204,7 @@ def _load(args: argparse.Namespace, journal_fields: Mapping[str, str] = MappingP
 
 
 def _run(args: argparse.Namespace) -> int:
+    from edge_fer.card import find_model
     from edge_fer.configfile import load_config
     from edge_fer.daemon import run_daemon
     from edge_fer.publish.sinks import StdoutSink
@@ -207,6 +219,10 @@ def _run(args: argparse.Namespace) -> int:
 
     fields: dict[str, str] = {}
     config = _load(args, fields)
+    try:
+        find_model(config.model)
+    except ModelError as error:  # a name, unlike a file, does not turn up later: systemd shall not try again
+        raise ConfigError(f"{args.config or 'environment'}: model: {error}") from None
     output = json_lines if args.stdout else None
     return _ended(clean=run_daemon(config, load=load_again, output=output, journal_fields=fields))
 
@@ -225,6 +241,26 @@ def _ended(*, clean: bool) -> int:
         sys.stdout.flush()
         os._exit(0)
     return 0
+
+
+@contextlib.contextmanager
+def _asked_to_stop() -> Iterator[Callable[[], bool]]:
+    """Tells whether SIGTERM or SIGINT came; a second one ends the command at once."""
+    came: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+        restore()
+
+    def restore() -> None:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+    previous = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield lambda: bool(came)
+    finally:
+        restore()
 
 
 def _check(args: argparse.Namespace) -> int:
@@ -257,7 +293,8 @@ def _watch(args: argparse.Namespace) -> int:
     config = _load(args)
     given = {"host": args.host, "port": args.port}
     mqtt = config.mqtt.model_copy(update={key: value for key, value in given.items() if value is not None})
-    run_watch(config.model_copy(update={"mqtt": mqtt}), sys.stdout, seconds=args.seconds)
+    with _asked_to_stop() as stopped:
+        run_watch(config.model_copy(update={"mqtt": mqtt}), sys.stdout, seconds=args.seconds, stopped=stopped)
     return 0
 
 
@@ -271,7 +308,11 @@ def _forget(args: argparse.Namespace) -> int:
 def _simulate(args: argparse.Namespace) -> int:
     from edge_fer.simulate import run_simulation
 
-    return run_simulation(_load(args), sys.stdout, devices=args.devices, faces=args.faces, seconds=args.seconds)
+    config = _load(args)
+    with _asked_to_stop() as stopped:
+        return run_simulation(
+            config, sys.stdout, devices=args.devices, faces=args.faces, seconds=args.seconds, stopped=stopped
+        )
 
 
 def _config(args: argparse.Namespace) -> int:
@@ -288,14 +329,13 @@ def _config(args: argparse.Namespace) -> int:
 
 
 def _predict(args: argparse.Namespace) -> int:
-    import contextlib
-
     from edge_fer.annotate import Annotator
-    from edge_fer.predict import as_json, as_text, predict
+    from edge_fer.predict import as_json, as_text, find_inputs, predict
 
     config = _load(args)
-    with Annotator(args.annotate) if args.annotate else contextlib.nullcontext() as annotator:
-        for prediction in predict(args.paths, config):
+    inputs = find_inputs(args.paths)
+    with Annotator(args.annotate, inputs) if args.annotate else contextlib.nullcontext() as annotator:
+        for prediction in predict(inputs, config):
             print(as_json(prediction).decode() if args.json else as_text(prediction), flush=True)
             if annotator:
                 annotator.write(prediction)
@@ -309,12 +349,15 @@ def _service(args: argparse.Namespace) -> int:
 
 
 def _password(args: argparse.Namespace) -> int:
-    from edge_fer.password import print_password_hash, print_token
+    from edge_fer.password import PasswordError, print_password_hash, print_token
 
     if args.token:
         print_token(sys.stdout)
-    else:
+        return 0
+    try:
         print_password_hash(sys.stdout)
+    except UnicodeError:
+        raise PasswordError("this is not UTF-8 text, which a password must be; nothing was made") from None
     return 0
 
 

@@ -41,6 +41,11 @@ def load_config(path: Path | None, environ: Mapping[str, str] = os.environ) -> C
     Raises:
         ConfigError: the file cannot be read or does not hold a valid configuration; lists every problem.
     """
+    return _load(path, environ)[0]
+
+
+def _load(path: Path | None, environ: Mapping[str, str]) -> tuple[Config, dict[KeyPath, int]]:
+    """A configuration, and the line of every key of its file."""
     tree: dict[str, Any] = {}
     lines: dict[KeyPath, int] = {}
     if path is not None:
@@ -50,26 +55,37 @@ def load_config(path: Path | None, environ: Mapping[str, str] = os.environ) -> C
         if isinstance(block, dict):  # if not, validation says what is wrong with it
             block[key] = value
     try:
-        return Config.model_validate(tree)
+        return Config.model_validate(tree), lines
     except ValidationError as invalid:
         problems = {sentence(error, path, lines) for error in invalid.errors()}  # a union's branches say the same
         raise ConfigError(*sorted(problems, key=by_line)) from None
 
 
 def check_config(path: Path | None, environ: Mapping[str, str] = os.environ) -> None:
-    """Look whether `load_config` would take a file.
+    """Look whether the daemon would take a file, and could use the files that it names.
 
     The commands of systemd's `ExecReload` are told of a service's credentials but not let in (systemd 252); those
     are then taken for granted.
 
     Raises:
-        ConfigError: as `load_config`.
+        ConfigError: as `load_config`; or a model, detector, certificate, spool or film is not there or not right.
     """
     folder = environ.get("CREDENTIALS_DIRECTORY")
     if folder is not None and not os.access(folder, os.R_OK | os.X_OK):
         seen = {name: value for name, value in environ.items() if name != "CREDENTIALS_DIRECTORY"}
-        environ = {"EDGE_FER_WEB_PASSWORD_HASH": NO_PASSWORD, **seen}
-    load_config(path, environ)
+        environ = {"EDGE_FER_WEB_PASSWORD_HASH": NO_PASSWORD, "EDGE_FER_MQTT_USERNAME": "somebody", **seen}
+    config, lines = _load(path, environ)
+    from edge_fer.config_needs import unusable  # noqa: PLC0415 - OpenCV and more, and its modules import this one
+
+    problems = [_placed(problem, path, lines) for problem in unusable(config)]
+    if problems:
+        raise ConfigError(*sorted(problems, key=by_line))
+
+
+def _placed(problem: str, path: Path | None, lines: Mapping[KeyPath, int]) -> str:
+    """A sentence that begins with its key, behind file and line."""
+    line = lines.get(tuple(problem.partition(":")[0].split(".")))
+    return f"{path or 'environment'}{f':{line}' if line else ''}: {problem}"
 
 
 def masked(config: Config) -> dict[str, Any]:
@@ -106,6 +122,14 @@ def migrated_text(path: Path, migrations: Mapping[int, Migration] = MIGRATIONS, 
 
 def _read_yaml(path: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
     """The file as a tree of plain values, and the line of every key."""
+    try:
+        return _parse(path)
+    except RecursionError:
+        problem = "it is nested too deeply, or an alias stands within what it names; write it out"
+        raise ConfigError(f"{path}: {problem}") from None
+
+
+def _parse(path: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
     text = migrated_text(path)
     if version_of(text) > CURRENT:
         raise ConfigError(

@@ -21,6 +21,8 @@ from edge_fer.publish.reports import HealthReport, Info
 from edge_fer.records import LABELS, Reading
 
 _FILES_PER_DEVICE: Final = 3
+_LOOK_S: Final = 0.2
+"""The longest that a wish to stop goes unnoticed in a pause."""
 _VISIT_S: Final = 60.0
 _MOOD_S: Final = 5.0
 _SURE: Final = 0.7
@@ -96,17 +98,19 @@ def run_simulation(
     seconds: float,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> int:
-    """Publish as so many devices until the time is over or Ctrl-C, then take back what the broker kept of them.
+    """Publish as so many devices until the time is over, then take back what the broker kept of them.
 
     Args:
         config: the broker, topics and rates.
         out: where the figures go.
         devices: how many.
         faces: in view of each.
-        seconds: how long; infinity: until Ctrl-C.
+        seconds: how long; infinity: until it is stopped.
         clock: monotonic seconds.
         sleep: waits so many seconds.
+        stopped: whether to end before the time is over.
 
     Returns:
         the exit code: 0, or 1 if a device was not connected in the end or lost an event.
@@ -131,13 +135,14 @@ def run_simulation(
             chance = random.Random(number)  # noqa: S311 - nothing secret, and the same in every run
             simulated.append(Device(sink, faces=faces, health_s=mqtt.health_s, chance=chance))
         began_s, began_cpu_s = clock(), time.process_time()
-        _run(simulated, rate_hz=mqtt.rate_hz, ends_s=began_s + seconds, clock=clock, sleep=sleep)
+        _run(simulated, rate_hz=mqtt.rate_hz, ends_s=began_s + seconds, clock=clock, sleep=sleep, stopped=stopped)
         share = (time.process_time() - began_cpu_s) / (clock() - began_s)
         links = [device.sink.link for device in simulated]
         connected = sum(link.connected for link in links)
         lost = sum(link.events_lost for link in links)
         print(
-            f"{connected} of {devices} devices connected, each with {faces} faces at {mqtt.rate_hz:g} readings/s:"
+            f"{connected} of {devices} device{'' if devices == 1 else 's'} connected, each with"
+            f" {faces} face{'' if faces == 1 else 's'} at {mqtt.rate_hz:g} readings/s:"
             f" {sum(link.queued for link in links)} messages waiting, {sum(link.lost for link in links)} lost,"
             f" {lost} of them events; this process took {share:.0%} of a core",
             file=out,
@@ -152,6 +157,7 @@ def _run(
     ends_s: float,
     clock: Callable[[], float],
     sleep: Callable[[float], None],
+    stopped: Callable[[], bool],
 ) -> None:
     """Every device in its turn, evenly over each period, as devices that know nothing of each other would be."""
     began_s = clock()
@@ -159,8 +165,10 @@ def _run(
         due_s = began_s + turn / rate_hz / len(devices)
         if due_s >= ends_s:
             return
-        if (early_s := due_s - clock()) > 0:
-            sleep(early_s)
+        while not stopped() and (early_s := due_s - clock()) > 0:
+            sleep(min(early_s, _LOOK_S))
+        if stopped():
+            return
         devices[turn % len(devices)].turn(due_s)
 
 

@@ -28,14 +28,22 @@ _MOST_UNREAD: Final = 20_000
 """Messages; a terminal that hangs longer loses the oldest."""
 
 
-def run_watch(config: Config, out: TextIO, *, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-    """Show the devices until the time is over or Ctrl-C.
+def run_watch(
+    config: Config,
+    out: TextIO,
+    *,
+    seconds: float,
+    clock: Callable[[], float] = time.monotonic,
+    stopped: Callable[[], bool] = lambda: False,
+) -> None:
+    """Show the devices until the time is over.
 
     Args:
         config: the broker and the base topic.
         out: the terminal; anything else gets the last view alone.
-        seconds: how long; infinity: until Ctrl-C.
+        seconds: how long; infinity: until it is stopped.
         clock: monotonic seconds.
+        stopped: whether to end before the time is over.
 
     Raises:
         BrokerError: a TLS file cannot be used.
@@ -48,7 +56,7 @@ def run_watch(config: Config, out: TextIO, *, seconds: float, clock: Callable[[]
     try:
         ends_s = clock() + seconds
         with Live(console=Console(file=out), auto_refresh=False) as live:
-            while (now_s := clock()) < ends_s:
+            while (now_s := clock()) < ends_s and not stopped():
                 connection.check()
                 while unread:
                     house.hear(unread.popleft(), now_s)
@@ -61,7 +69,8 @@ def run_watch(config: Config, out: TextIO, *, seconds: float, clock: Callable[[]
 def table(house: House, now_s: float, *, address: str, connected: bool) -> Table:
     """The view of a moment: a row for each face, and one for a device that sees none."""
     devices = house.devices(now_s)
-    view = Table(title=f"{len(devices)} devices at {address}{'' if connected else ', which cannot be reached'}")
+    counted = f"{len(devices)} device{'' if len(devices) == 1 else 's'}"
+    view = Table(title=f"{counted} at {address}{'' if connected else ', which cannot be reached'}")
     for title, justify in (("device", "left"), ("state", "left"), ("face", "right"), ("emotion", "left")):
         view.add_column(title, justify=justify)  # type: ignore[arg-type]
     view.add_column("confidence")

@@ -88,10 +88,16 @@ def test_five_errors_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
         ("web: {cert_file: c}\n", "1: web: cert_file and key_file belong together; give both or neither"),
         ("web: {names: [a b]}\n", "1: web.names: 'a b' is not right; "
          "give a list of text of the form ^[A-Za-z0-9.-]{1,253}$"),
+        ("mqtt: {password: secret}\n", "1: mqtt: password goes with a user name, and would not be sent without; "
+         "set username too, or leave password out"),
         ("mqtt:\n  port: 1\n  port: 2\n", "3: mqtt.port: already set in line 2; keep one of the two"),
         ("- a\n", "1: the file must hold `key: value` lines, as configs/edge-fer.yaml does"),
         ("a: [\n", "2: this is not YAML: expected the node content, but found '<stream end>'; "
          "look at the indentation and quotes here"),
+        ("mqtt: &a {tls: *a}\n", " it is nested too deeply, or an alias stands within what it names; write it out"),
+        (f"device: {'[' * 2000}{']' * 2000}\n",
+         " it is nested too deeply, or an alias stands within what it names; write it out"),
+        ("device: &a [*a]\n", "1: device: a list is not right; give text of the form ^[A-Za-z0-9_-]{1,64}$ or null"),
         ("device: !!python/object:os.system x\n", "1: could not determine a constructor for the tag "
          "'tag:yaml.org,2002:python/object:os.system'; give a plain value"),
     ],
@@ -130,18 +136,26 @@ def test_secrets_come_from_credentials_then_environment_then_file(tmp_path: Path
 def test_a_wrong_password_value_is_never_shown(tmp_path: Path) -> None:
     path = write(tmp_path, "mqtt: {password: 12345}\n")
     assert problems(path) == ["1: mqtt.password: *** is not right; give text or null"]
-    assert "s3cret" not in repr(load_config(None, {"EDGE_FER_MQTT_PASSWORD": "s3cret"}))
+    assert "s3cret" not in repr(
+        load_config(write(tmp_path, "mqtt: {username: u}\n"), {"EDGE_FER_MQTT_PASSWORD": "s3cret"})
+    )
 
 
 OPEN_PAGE = "web: {enabled: true, host: 0.0.0.0}\n"
 
 
 def test_a_check_takes_credentials_for_granted_that_it_is_not_let_at(tmp_path: Path) -> None:
-    path, closed = write(tmp_path, OPEN_PAGE), {"CREDENTIALS_DIRECTORY": "/there/is/no/such/folder"}
+    closed = {"CREDENTIALS_DIRECTORY": "/there/is/no/such/folder"}
+    check_config(write(tmp_path, "mqtt: {password: secret}\n"), closed)
+    path = write(tmp_path, OPEN_PAGE)
     check_config(path, closed)
     for environ in ({}, {"CREDENTIALS_DIRECTORY": str(tmp_path)}):
         with pytest.raises(ConfigError, match="without a password"):
             check_config(path, environ)
+    path = write(tmp_path, "mqtt: {password: secret}\n")
+    check_config(path, closed)
+    with pytest.raises(ConfigError, match="password goes with a user name"):
+        check_config(path, {})
     path = write(tmp_path, "web: {port: -1}\n")
     with pytest.raises(ConfigError, match=r"web\.port: -1 is not right"):
         check_config(path, closed)

@@ -54,7 +54,8 @@ def test_help_is_quick_to_load() -> None:
     imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in seen.stderr.splitlines()}
     assert "argparse" in imported
     assert imported & {"cv2", "ai_edge_litert", "tflite_runtime", "paho", "keras", "tensorflow", "matplotlib"} == set()
-    assert "exit codes:" in seen.stdout
+    exit_codes = seen.stdout.partition("exit codes:\n")[2].splitlines()
+    assert [line.strip().partition("  ")[0] for line in exit_codes] == ["0", "1", "2", "3", "130, 143"]
     for command in ("run", "demo", "check", "bench", "config", "predict", "evaluate", "models", "watch", "simulate"):
         assert re.search(rf"^    {command} ", seen.stdout, re.MULTILINE)
 
@@ -116,6 +117,13 @@ def test_models_that_cannot_be_used(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert f"edge-fer: {model.with_suffix('.json')}: this card belongs to another model" in capsys.readouterr().err
 
 
+def test_a_misspelt_model_is_not_tried_again_and_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2, on which systemd gives up: unlike a file, a name does not turn up later."""
+    path = write_config(tmp_path, model="nosuch")
+    edge_fer("run", "--config", path, code=2)
+    assert capsys.readouterr().err.startswith(f"{path}: model: there is no shipped model called 'nosuch': shipped are ")
+
+
 def test_a_corrupt_video(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     film = tmp_path / "film.mp4"
     film.write_bytes(b"this is no film" * 100)
@@ -168,7 +176,7 @@ def test_config_prints_what_is_in_effect_without_secrets(
 ) -> None:
     monkeypatch.setenv("EDGE_FER_MQTT_PASSWORD", "s3cret")
     path = tmp_path / "c.yaml"
-    path.write_text("camera: {source: 'rtsp://ada:lovelace@camera:554/live'}\n")
+    path.write_text("camera: {source: 'rtsp://ada:lovelace@camera:554/live'}\nmqtt: {username: ada}\n")
     edge_fer("config", "--print", "--config", path)
     printed = capsys.readouterr().out
     assert "s3cret" not in printed
@@ -219,8 +227,37 @@ def test_bench_writes_the_figures_that_others_rely_on(
 
 def test_bench_says_where_it_cannot_write(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     json_file = tmp_path / "missing" / "bench.json"
-    edge_fer("bench", "--config", config, "--source", "clip", "--seconds", "0.1", "--json", json_file, code=1)
-    assert f"{tmp_path}/missing/bench.json" in capsys.readouterr().err
+    edge_fer("bench", "--config", config, "--source", "clip", "--seconds", "60", "--json", json_file, code=2)
+    assert capsys.readouterr().err.startswith(f"--json: {tmp_path}/missing is no folder that can be written to; ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ("bench --faces 17", "--faces: '17' is not right; give a whole number from 0 up to 16"),
+        ("bench --faces=-1", "--faces: '-1' is not right; give a whole number from 0 up to 16"),
+        ("bench --faces one", "--faces: 'one' is not right; give a whole number from 0 up to 16"),
+        ("bench --seconds 0", "--seconds: '0' is not right; give a number above 0 up to 86400"),
+        ("bench --seconds long", "--seconds: 'long' is not right; give a number above 0 up to 86400"),
+        ("bench --threads 0,1", "--threads: '0' is not right; give a whole number from 1 up to 16"),
+        ("bench --threads 1,17", "--threads: '17' is not right; give a whole number from 1 up to 16"),
+        ("bench --threads 1,", "--threads: '' is not right; give a whole number from 1 up to 16"),
+        ("watch --port 99999", "--port: '99999' is not right; give a whole number from 1 up to 65535"),
+        ("watch --port mqtt", "--port: 'mqtt' is not right; give a whole number from 1 up to 65535"),
+        ("watch --seconds=-2", "--seconds: '-2' is not right; give a number above 0"),
+        ("simulate --devices abc", "--devices: 'abc' is not right; give a whole number from 1 up"),
+        ("simulate --faces 0", "--faces: '0' is not right; give a whole number from 1 up"),
+        ("simulate --seconds=-2", "--seconds: '-2' is not right; give a number above 0"),
+        ("simulate --seconds nan", "--seconds: 'nan' is not right; give a number above 0"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(
+    arguments: str, problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(arguments.split())
+    assert refused.value.code == 2
+    assert capsys.readouterr().err.endswith(f": error: argument {problem}\n")
 
 
 def test_bench_refuses_a_film_that_is_too_short(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -245,3 +282,6 @@ def test_config_checked_says_nothing_or_every_problem(tmp_path: Path, capsys: py
     path.write_text("threads: 99\n")
     assert main(["config", "--check", "--config", str(path)]) == 2
     assert capsys.readouterr().err == f"{path}:1: threads: 99 is not right; give a whole number from 1 up to 16\n"
+    path.write_text("model: nosuch\n")
+    assert main(["config", "--check", "--config", str(path)]) == 2
+    assert capsys.readouterr().err.startswith(f"{path}:1: model: there is no shipped model called 'nosuch': ")

@@ -63,6 +63,14 @@ def test_a_bad_password_is_refused(typed: str, length: int) -> None:
     assert done.stderr == f"edge-fer: a password has 8 to 1024 characters; this one has {length}\n"
 
 
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_bytes_that_are_no_text_are_refused(locale: str) -> None:
+    environ = {**os.environ, "LC_ALL": locale}
+    done = subprocess.run(COMMAND, input=b"k\xfcchent\xfcr\n", env=environ, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr == b"edge-fer: this is not UTF-8 text, which a password must be; nothing was made\n"
+
+
 def at_a_terminal(folder: Path, *lines: str) -> tuple[int, str, str]:
     """Exit code, output and what the terminal showed, of the command with these lines typed."""
     ours, theirs = pty.openpty()

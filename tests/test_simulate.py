@@ -1,6 +1,10 @@
 import io
 import random
+import signal
+import subprocess
+import sys
 from itertools import count, pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jsonschema
@@ -55,9 +59,54 @@ def test_five_hundred_devices_lose_nothing(mosquitto: "Mosquitto") -> None:
     config = Config.model_validate({"mqtt": {"host": mosquitto.host, "port": mosquitto.port, "rate_hz": 5.0}})
     out = io.StringIO()
     assert run_simulation(config, out, devices=500, faces=1, seconds=20) == 0
-    assert out.getvalue().startswith("500 of 500 devices connected, each with 1 faces at 5 readings/s: ")
+    assert out.getvalue().startswith("500 of 500 devices connected, each with 1 face at 5 readings/s: ")
     assert " lost, 0 of them events; this process took " in out.getvalue()
     assert mosquitto.retained() == set()
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_that_is_stopped_tells_its_figures_and_leaves_nothing_behind(
+    mosquitto: "Mosquitto", tmp_path: Path, number: signal.Signals
+) -> None:
+    path = tmp_path / "edge-fer.yaml"
+    path.write_text(f"mqtt: {{host: {mosquitto.host}, port: {mosquitto.port}, rate_hz: 0.01}}\n")  # long pauses
+    command = [sys.executable, "-m", "edge_fer", "simulate", "--config", str(path), "--devices", "2"]
+    listener = mosquitto.subscribe("edge-fer/#")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        listener.wait_for("simulated-1/emotion")
+        listener.wait_for("simulated-2/availability", "online")
+        process.send_signal(number)
+        out, _ = process.communicate(timeout=10)
+    assert (process.returncode, out.count("\n")) == (0, 1)
+    assert out.startswith("2 of 2 devices connected, each with 1 face at 0.01 readings/s: ")
+    assert mosquitto.retained() == set()
+
+
+def test_it_goes_on_until_it_is_told_to_stop() -> None:
+    """Without an end, and without a broker; and it looks up often from a long pause."""
+    now_s, slept_s, out = 0.0, [], io.StringIO()
+
+    def sleep(seconds: float) -> None:
+        nonlocal now_s
+        slept_s.append(seconds)
+        now_s += seconds
+
+    config = Config.model_validate({"mqtt": {"host": "127.0.0.1", "port": 1, "rate_hz": 0.01}})
+    code = run_simulation(
+        config,
+        out,
+        devices=1,
+        faces=2,
+        seconds=float("inf"),
+        clock=lambda: now_s,
+        sleep=sleep,
+        stopped=lambda: now_s > 150,
+    )
+    assert code == 1
+    assert out.getvalue().startswith("0 of 1 device connected, each with 2 faces at 0.01 readings/s: ")
+    assert 150 < now_s < 151
+    assert max(slept_s) <= 0.2
 
 
 @pytest.mark.real

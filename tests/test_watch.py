@@ -1,4 +1,10 @@
+import contextlib
 import io
+import os
+import pty
+import signal
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -35,6 +41,32 @@ def test_a_row_for_each_face_and_one_for_who_sees_none() -> None:
         ["kitchen", "online", "3", "happy", "██████████··  83%", "▇", "14.9", "2 s ago"],
         ["", "", "4", "[/red] sad", "██████······  50%", "▅", "", ""],
     ]
+
+
+def test_one_device_is_one() -> None:
+    house = House("edge-fer")
+    house.hear(Received("edge-fer/hall/availability", b"offline"), 10.0)
+    assert table(house, 12.0, address="broker:1883", connected=True).title == "1 device at broker:1883"
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_that_is_stopped_leaves_its_last_view(mosquitto: "Mosquitto", number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "edge_fer", "watch", "--host", mosquitto.host, "--port", str(mosquitto.port)]
+    ours, theirs = pty.openpty()
+    shown = b""
+    with subprocess.Popen(command, stdout=theirs, stderr=theirs, env={**os.environ, "COLUMNS": "100"}) as process:
+        os.close(theirs)
+        while b"0 devices at" not in shown:
+            shown += os.read(ours, 10_000)
+        process.send_signal(number)
+        with contextlib.suppress(OSError):  # Linux says so when the other side is closed
+            while part := os.read(ours, 10_000):
+                shown += part
+        assert process.wait(timeout=10) == 0
+    os.close(ours)
+    assert b"Traceback" not in shown
+    assert f"0 devices at {mosquitto.host}:{mosquitto.port}" in shown.decode()
 
 
 @pytest.mark.real

@@ -5,6 +5,7 @@ import importlib
 import os
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, TextIO, get_args
 
@@ -19,6 +20,7 @@ from edge_fer.bench.table import table
 from edge_fer.bench.variants import Choices, Way, side_by_side
 from edge_fer.card import find_model, load_model_files, shipped_models
 from edge_fer.config import Config, DetectorConfig
+from edge_fer.errors import ConfigError, ModelError
 from edge_fer.model_files import YUNET, installed_path
 from edge_fer.pipeline import open_pipeline
 from edge_fer.records import Frame
@@ -59,9 +61,13 @@ def run_bench(config: Config, out: TextIO, wanted: Wanted) -> int:
     """Do all that was asked for, and print what was found.
 
     Raises:
+        ConfigError: there is no such detector or model, or no folder for a file; before anything is measured.
         EdgeFerError: a part of the configuration cannot be used, a file cannot be written, or `against` cannot be
             compared with this run, which is known before the window begins.
     """
+    problems = list(_problems(wanted))
+    if problems:
+        raise ConfigError(*problems)
     if wanted.plot is not None:
         importlib.import_module("edge_fer.bench.plot")  # an extra; miss it before half a minute is gone
     cuts = _cuts(config) if wanted.operators else []
@@ -131,6 +137,30 @@ def measure(config: Config, wanted: Wanted, old: Figures | None = None) -> Figur
             delivery.close()
 
 
+def _problems(wanted: Wanted) -> Iterator[str]:
+    """What is wrong with the command, which the window would be lost to."""
+    kinds = _kinds()
+    for kind in wanted.detectors or ():
+        if kind not in kinds:
+            yield f"--detectors: {kind!r} is no detector; give {', '.join(kinds[:-1])} or {kinds[-1]}"
+    for model in wanted.models or ():
+        try:
+            load_model_files(find_model(model))
+        except ModelError as error:
+            yield f"--models: {error}"
+    for option, file in (("--json", wanted.json_file), ("--plot", wanted.plot)):
+        if file is None:
+            continue
+        if file.is_dir():
+            yield f"{option}: {file} is a folder; give a file"
+        elif not (file.parent.is_dir() and os.access(file.parent, os.W_OK)):
+            yield f"{option}: {file.parent} is no folder that can be written to; give a file in one that is"
+
+
+def _kinds() -> tuple[str, ...]:
+    return get_args(DetectorConfig.model_fields["kind"].annotation)
+
+
 def _cuts(config: Config) -> list[Cut]:
     _, content = load_model_files(find_model(config.model))
     return cut_network(content)
@@ -144,8 +174,7 @@ def _choices(config: Config, wanted: Wanted) -> Choices:
     detectors = wanted.detectors
     if detectors == ():
         here = config.detector.model is not None or installed_path(YUNET).is_file()
-        kinds = get_args(DetectorConfig.model_fields["kind"].annotation)
-        detectors = tuple(kind for kind in kinds if kind != "auto" and (here or kind != "yunet"))
+        detectors = tuple(kind for kind in _kinds() if kind != "auto" and (here or kind != "yunet"))
     models = wanted.models
     if models == ():
         models = tuple(shipped_models())

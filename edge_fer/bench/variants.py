@@ -1,17 +1,20 @@
 """Other choices side by side, each in a process of its own: memory, start and thread pools are then its own, too."""
 
+import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
+import yaml
+
 from edge_fer.bench.figures import Figures, Variant, read_figures
 from edge_fer.bench.setup import SourceKind
 from edge_fer.config import Config, DetectorConfig, MqttConfig, WebConfig
-from edge_fer.configfile import as_yaml
+from edge_fer.configfile import SECRETS
 from edge_fer.errors import EdgeFerError
 
 _PATIENCE_S: Final = 120.0
@@ -80,12 +83,18 @@ def measure_apart(config: Config, way: Way) -> Figures:
     quiet = config.model_copy(update={"mqtt": MqttConfig(enabled=False), "web": WebConfig()})
     with tempfile.TemporaryDirectory(prefix="edge-fer-bench-") as name:
         settings, answer = Path(name) / "edge-fer.yaml", Path(name) / "bench.json"
-        settings.write_text(as_yaml(quiet), encoding="utf-8")
+        # With the password in a camera's URL, which the child needs as well; nobody else may look into the folder.
+        settings.write_text(yaml.safe_dump(quiet.model_dump(mode="json")), encoding="utf-8")
         command = [sys.executable, "-m", "edge_fer", "bench", "--config", str(settings), "--source", way.source]
         command += ["--faces", str(way.faces), "--seconds", str(way.seconds), "--json", str(answer)]
         try:
             done = subprocess.run(  # noqa: S603
-                command, capture_output=True, text=True, check=False, timeout=way.seconds + _PATIENCE_S
+                command,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=way.seconds + _PATIENCE_S,
+                env=_without_secrets(os.environ),
             )
         except subprocess.TimeoutExpired as error:
             raise EdgeFerError(f"did not end within {error.timeout:.0f} s") from error
@@ -93,6 +102,12 @@ def measure_apart(config: Config, way: Way) -> Figures:
             lines = done.stderr.strip().splitlines() or [f"ended with exit code {done.returncode}"]
             raise EdgeFerError(lines[-1].removeprefix("edge-fer: "))
         return read_figures(answer)
+
+
+def _without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
+    """Those of broker and page, which are left out: half of a pair of them would be refused."""
+    secrets = {"CREDENTIALS_DIRECTORY", *(f"EDGE_FER_{name.upper()}" for name in SECRETS)}
+    return {name: value for name, value in environ.items() if name not in secrets}
 
 
 def _configs(config: Config, choices: Choices, detector: str) -> Iterator[tuple[str, str, Config]]:

@@ -8,7 +8,7 @@ from typing import Final
 
 from edge_fer.service.host import USER, Host, ServiceError
 from edge_fer.service.install import Step
-from edge_fer.service.units import Unit
+from edge_fer.service.units import Unit, unit_called
 
 PLACES: Final = (
     "/etc/systemd/system/edge-fer.service",
@@ -76,9 +76,10 @@ def installed_units(host: Host) -> list[Unit]:
     names = [link.name for link in links]
     if host.is_live:
         running = host.ask("list-units", "--plain", "--no-legend", "--all", "edge-fer.service", "edge-fer@*.service")
-        names += [line.split()[0] for line in running.splitlines() if line]
-    instances = [None if name == "edge-fer.service" else name[len("edge-fer@") : -len(".service")] for name in names]
-    return [Unit(instance) for instance in dict.fromkeys(instances)]
+        names += [line.split()[0] for line in running.splitlines() if line.strip()]
+    # Where systemd does not run, in a container or chroot, the answer is why not.
+    units = [unit_called(name) for name in dict.fromkeys(names)]
+    return [unit for unit in units if unit is not None]
 
 
 def _disable(host: Host, unit: Unit) -> Step:

@@ -112,9 +112,28 @@ def test_without_matplotlib_the_picture_is_refused_before_the_window(
 
 
 @pytest.mark.parametrize(
-    ("argument", "value"), [("--faces", "17"), ("--faces", "-1"), ("--seconds", "0"), ("--threads", "0,1")]
+    ("arguments", "problem"),
+    [
+        (["--detectors", "haar,foo"], "--detectors: 'foo' is no detector; give auto, edge, yunet or haar"),
+        (
+            ["--models", "emotion,nosuch"],
+            "--models: there is no shipped model called 'nosuch': shipped are emotion, nano; "
+            "a model of your own is given as path/to/NAME.tflite",
+        ),
+        (["--models", "none/x.tflite"], "--models: none/x.tflite: the model cannot be read: No such file or directory"),
+        (["--json", "none/a.json"], "--json: none is no folder that can be written to; give a file in one that is"),
+        (["--plot", "none/a.png"], "--plot: none is no folder that can be written to; give a file in one that is"),
+        (["--json", "."], "--json: . is a folder; give a file"),
+    ],
 )
-def test_numbers_that_make_no_sense_are_refused(tmp_path: Path, argument: str, value: str) -> None:
-    with pytest.raises(SystemExit) as refused:
-        bench(tmp_path, argument, value)
-    assert refused.value.code == 2
+def test_what_cannot_be_measured_or_written_is_refused_before_the_window(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], problem: str
+) -> None:
+    bench(tmp_path, "--seconds", "60", *arguments, code=2)
+    assert capsys.readouterr() == ("", f"{problem}\n")
+
+
+def test_all_that_is_wrong_with_a_command_is_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bench(tmp_path, "--detectors", "foo,bar", "--models", "nosuch", "--plot", "none/a.png", code=2)
+    told = capsys.readouterr().err.splitlines()
+    assert [line.partition(":")[0] for line in told] == ["--detectors", "--detectors", "--models", "--plot"]

@@ -1,11 +1,17 @@
+import base64
+import http.server
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cv2
+import numpy as np
 import pytest
 
 from edge_fer.bench.figures import Figures
 from edge_fer.bench.variants import Choices, Way, measure_apart, side_by_side
-from edge_fer.config import Config, DetectorConfig, MqttConfig
+from edge_fer.config import CameraConfig, Config, DetectorConfig, MqttConfig
 from edge_fer.errors import EdgeFerError
 
 if TYPE_CHECKING:
@@ -55,8 +61,10 @@ def test_one_that_cannot_run_says_why_and_keeps_no_other_from_running(make_figur
     ]
 
 
-def test_a_process_of_its_own_measures_without_the_broker() -> None:
-    config = Config(model=str(TINY), detector=DetectorConfig(kind="haar"), mqtt=MqttConfig(host="broker.invalid"))
+def test_a_process_of_its_own_measures_without_the_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGE_FER_MQTT_PASSWORD", "secret")  # nor its password, which needs the user name
+    mqtt = MqttConfig(host="broker.invalid", username="ada")
+    config = Config(model=str(TINY), detector=DetectorConfig(kind="haar"), mqtt=mqtt)
     figures = measure_apart(config, WAY)
     assert (figures.model["name"], figures.detector, figures.conditions["source"]) == (
         "tiny",
@@ -64,6 +72,48 @@ def test_a_process_of_its_own_measures_without_the_broker() -> None:
         "synthetic, 1 face",
     )
     assert figures.latency.broker == "none asked for (mqtt.enabled is false)"
+
+
+@pytest.fixture
+def closed_camera() -> Iterator[int]:
+    """The port of a camera that sends JPEGs over HTTP, to who knows its password."""
+    right = f"Basic {base64.b64encode(b'ada:hunter2').decode()}"
+    jpeg = cv2.imencode(".jpg", np.full((48, 64, 3), 128, np.uint8))[1].tobytes()
+    ended = threading.Event()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.headers["Authorization"] != right:
+                self.send_response(401)
+                self.send_header("WWW-Authenticate", 'Basic realm="camera"')
+                self.end_headers()
+                return
+            self.send_response(200)
+            self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+            self.end_headers()
+            while not ended.wait(0.02):
+                try:
+                    self.wfile.write(b"--frame\r\nContent-Type: image/jpeg\r\n")
+                    self.wfile.write(b"Content-Length: %d\r\n\r\n%b\r\n" % (len(jpeg), jpeg))
+                except OSError:  # the client is gone
+                    return
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield int(server.server_address[1])
+        ended.set()
+        server.shutdown()
+
+
+@pytest.mark.real
+def test_a_process_of_its_own_is_told_the_cameras_password(closed_camera: int) -> None:
+    camera = CameraConfig(source=f"http://ada:hunter2@127.0.0.1:{closed_camera}/live")
+    figures = measure_apart(Config(model=str(TINY), camera=camera), Way("camera", faces=1, seconds=0.5))
+    assert figures.frames > 0
+    assert figures.conditions["source"] == f"http://127.0.0.1:{closed_camera}/live"
 
 
 def test_a_process_that_fails_gives_its_own_sentence(tmp_path: Path) -> None:

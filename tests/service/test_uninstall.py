@@ -1,9 +1,15 @@
+import io
 import os
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from edge_fer.service.host import Host, ServiceError
-from tests.service.conftest import KITCHEN, put, take_away, tree
+from edge_fer.service.command import status
+from edge_fer.service.host import Host, Outcome, ServiceError
+from edge_fer.service.uninstall import installed_units
+from edge_fer.service.units import Unit
+from tests.service.conftest import KITCHEN, ONE, put, take_away, tree
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root may give files away")
 
@@ -92,3 +98,27 @@ def test_a_packages_service_is_aptitudes_to_remove(host: Host) -> None:
     unit.touch()
     with pytest.raises(ServiceError, match="apt remove edge-fer"):
         take_away(host)
+
+
+DEAF = "System has not been booted with systemd as init system (PID 1). Can't operate.\nFailed to connect to bus"
+
+
+@pytest.mark.parametrize(
+    ("said", "units"),
+    [
+        (DEAF, []),
+        ("edge-fer.service loaded active running\nedge-fer@kitchen.service loaded failed", [ONE, KITCHEN]),
+        ("edge-fer-exporter.service loaded\nedge-fer@front-door.service loaded\nedge-fer@models.service", []),
+    ],
+)
+def test_systemd_is_asked_for_units_and_nothing_else_it_says_is_one(said: str, units: list[Unit], host: Host) -> None:
+    live = replace(host, root=Path("/"), run=lambda _command: Outcome(1, said))
+    assert installed_units(live) == units
+
+
+def test_where_systemd_does_not_run_nothing_is_installed(host: Host) -> None:
+    live = replace(host, root=Path("/"), run=lambda _command: Outcome(1, DEAF))
+    out = io.StringIO()
+    assert status(live, out) == 3
+    assert out.getvalue() == "not installed: sudo edge-fer service install\n"
+    assert take_away(live, dry_run=True) == ["nothing is installed; nothing to do"]
