@@ -114,7 +114,9 @@ def measure(daemon: Daemon, viewers: int, seconds: float) -> tuple[float, float]
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure what viewers of the live page cost.")
     parser.add_argument("--clip", type=Path, help="video to loop (default: the demo's)")
-    parser.add_argument("--yunet", type=Path, help="file of the YuNet detector; without it the default detector finds the faces")
+    parser.add_argument(
+        "--yunet", type=Path, help="file of the YuNet detector; without it the default detector finds the faces"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement (%(default)s)")
     parser.add_argument("--view", type=int, nargs=2, metavar=("PORT", "N"), help=argparse.SUPPRESS)
