@@ -30,7 +30,7 @@ def test_what_ships_is_one_plan() -> None:
         ("emotion-labels", "runs/emotion-labels"),
         ("nano-second", "runs/nano-second"),
         ("emotion-narrow", "runs/emotion-narrow"),
-        ("emotion", "runs/emotion"),
+        ("emotion-wide", "runs/emotion-wide"),
         ("nano-third", "runs/nano-third"),
         ("nano-fourth", "runs/nano-fourth"),
         ("nano", "runs/mine"),
