@@ -58,7 +58,8 @@ def run(args: argparse.Namespace) -> int:
         scores = score(probabilities, judgement.truth, labels)
     print(table(scores), f"\n{judgement.ms_per_image:.3f} ms per image", sep="")  # noqa: T201  the command's output
     if args.votes:
-        print(f"{protocol(card)}; left out: {left_out}")  # noqa: T201
+        why = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in left_out.items()) or "none"
+        print(f"{protocol(card)}; left out: {why}")  # noqa: T201
     if args.json:
         about |= {"model": {"name": card.name, "sha256": card.sha256}}
         rest = {"labels": labels, "ms_per_image": judgement.ms_per_image, **about}

@@ -37,19 +37,19 @@ def given_options(options: argparse.Namespace, model: type[BaseModel]) -> dict[s
 def _add_option(group: argparse._ArgumentGroup, name: str, field: FieldInfo) -> None:
     flag, text = f"--{name.replace('_', '-')}", (field.description or "").replace("%", "%%")
     kind: dict[str, Any] = {"default": argparse.SUPPRESS}
-    if field.default not in (None, (), {}, ""):
+    if field.default not in (None, (), {}, "") and not _holds_models(field):
         text += f" (default: {field.default})"
     if field.annotation is bool:
         kind["action"] = argparse.BooleanOptionalAction
     elif _origin(field) is dict:
         kind |= {"nargs": "+", "type": _key_and_value, "metavar": "NAME=VALUE"}
     elif _origin(field) is tuple:
-        kind |= {"nargs": "*", "metavar": "STAGE" if name == "stages" else "PATH"}
+        kind |= {"nargs": "*", "metavar": "PATH" if _elements(field) is str else name.removesuffix("s").upper()}
         kind |= {"type": _stage} if name == "stages" else {}
     elif _origin(field) is Literal:
         kind["choices"] = get_args(field.annotation)
     else:
-        kind["metavar"] = name.rsplit("_", 1)[-1].upper()
+        kind["metavar"] = "N" if field.annotation is int else name.rsplit("_", 1)[-1].upper()
     group.add_argument(flag, dest=name, help=text, **kind)
 
 
@@ -70,6 +70,15 @@ def _stage(text: str) -> dict[str, str]:
 
 def _origin(field: FieldInfo) -> Any:
     return get_origin(field.annotation)
+
+
+def _elements(field: FieldInfo) -> Any:
+    """The type of a tuple's elements."""
+    return get_args(field.annotation)[0]
+
+
+def _holds_models(field: FieldInfo) -> bool:
+    return _origin(field) is tuple and isinstance(_elements(field), type) and issubclass(_elements(field), BaseModel)
 
 
 def _is_model(field: FieldInfo) -> bool:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from edge_fer.errors import ConfigError
+from edge_fer_train.detector.recipe import DetectorRecipe
 from edge_fer_train.options import add_options, given_options
 from edge_fer_train.recipe import RECIPES, Recipe, Stage, load_recipe
 
@@ -68,6 +69,16 @@ def test_recipes_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "broken.yaml").write_text("a: [\n")
     with pytest.raises(ConfigError, match="no YAML"):
         load_recipe(str(tmp_path / "broken.yaml"), {})
+
+
+def test_help_names_what_stands_behind_an_option() -> None:
+    parser = argparse.ArgumentParser()
+    add_options(parser, DetectorRecipe, "recipe")
+    shown = parser.format_help()
+    assert "[--sizes [SIZE ...]]" in shown
+    assert "[--widths [WIDTH ...]]" in shown
+    assert "[--steps-per-epoch N]" in shown
+    assert "Size(" not in shown
 
 
 def test_the_command_line_has_an_option_per_field() -> None:
