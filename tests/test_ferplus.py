@@ -148,7 +148,7 @@ def test_labels_may_stand_in_another_order() -> None:
 
 
 @pytest.mark.data
-def test_the_shipped_model_by_the_majority(data: Path, tmp_path: Path) -> None:
+def test_the_shipped_model_by_the_majority(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from edge_fer.__main__ import main  # noqa: PLC0415
 
     fer = data / "fer2013"
@@ -158,5 +158,6 @@ def test_the_shipped_model_by_the_majority(data: Path, tmp_path: Path) -> None:
     assert report["n"] == 3199
     assert report["left_out"] == {"no majority": 367, "no votes": 10, "unknown": 13}
     assert report["labels"] == list(EIGHT)
-    assert report["accuracy"] >= 0.69
+    assert report["accuracy"] >= 0.84
+    assert capsys.readouterr().out.endswith("left out: 367 no majority, 10 no votes, 13 unknown\n")
     assert "Barsoum" in report["protocol"]
