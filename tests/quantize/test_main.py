@@ -159,6 +159,7 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_work(
     assert not (tmp_path / "emotion.tflite").exists()
 
 
+@pytest.mark.slow
 def test_the_trainers_engine_is_not_the_converters(net: Path, faces: Path, tmp_path: Path) -> None:
     words = [str(net), "--data", str(faces), "--out", str(tmp_path), "--calibration-per-class", "4"]
     done = subprocess.run(

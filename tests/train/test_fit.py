@@ -142,6 +142,7 @@ def test_other_votes_are_another_run(bands: Dataset, tmp_path: Path) -> None:
         train(recipe, bands.with_split("train", replace(bands.train, votes=votes[::-1].copy())), tmp_path)
 
 
+@pytest.mark.slow
 def test_layers_are_frozen_by_the_names_that_are_told(
     trainer: Callable[..., subprocess.Popen[str]], finish: Callable[[subprocess.Popen[str]], str], tmp_path: Path
 ) -> None:
