@@ -204,12 +204,21 @@ def test_a_broker_that_goes_and_comes_is_told_once_each(machine: Machine) -> Non
     assert len(set(warnings)) == len(warnings)
 
 
-def test_a_broken_configuration_is_refused_and_the_old_one_kept(machine: Machine) -> None:
+@pytest.mark.parametrize(
+    ("right", "wrong", "sentence"),
+    [
+        ("loop: true", "lop: true", "camera.lop: there is no such key; did you mean loop?"),
+        ("device: kitchen", "device: kitchen\nmodel: emotoin", "model: there is no shipped model called 'emotoin'"),
+    ],
+)
+def test_a_broken_configuration_is_refused_and_the_old_one_kept(
+    machine: Machine, right: str, wrong: str, sentence: str
+) -> None:
     pid, config = main_pid(machine), machine.run("cat", CONFIG_FILE)
-    machine.write(CONFIG_FILE, config.replace("loop: true", "lop: true"))
+    machine.write(CONFIG_FILE, config.replace(right, wrong))
     reloaded, since = machine.attempt("systemctl", "reload", "edge-fer"), now(machine)
     assert reloaded.returncode == 1
-    assert "camera.lop: there is no such key; did you mean loop?" in machine.journal()
+    assert sentence in machine.journal()
     machine.messages("edge-fer/kitchen/health", 2)
     assert (main_pid(machine), is_active(machine)) == (pid, True)
     machine.write(CONFIG_FILE, config)
