@@ -10,6 +10,7 @@ from edge_fer_train.data.dataset import Dataset
 from edge_fer_train.recipe import Recipe
 
 
+@pytest.mark.slow
 def test_nets_are_laid_side_by_side(bands: Dataset, tmp_path: Path) -> None:
     recipe = Recipe(
         size=24, net_args={"widths": [4, 8], "depths": [1, 1]}, batch_size=32, epochs=1, precision="float32"

@@ -102,6 +102,7 @@ def votes(bands: Dataset, tmp_path: Path) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_one_command_trains_what_a_recipe_builds_on(bands_folder: Path, votes: Path, tmp_path: Path) -> None:
     """As if one had been trained after the other; and what is finished already stands."""
     first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
