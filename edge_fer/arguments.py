@@ -12,6 +12,11 @@ def count(text: str) -> int:
     return _whole(text, 1)
 
 
+def natural(text: str) -> int:
+    """A number of things, perhaps none."""
+    return _whole(text, 0)
+
+
 def port(text: str) -> int:
     """A port to connect to."""
     return _whole(text, 1, 65535)

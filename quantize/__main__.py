@@ -5,11 +5,12 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge_fer import arguments
 from edge_fer.errors import DataError, DetectorError, EdgeFerError
 
 if TYPE_CHECKING:
@@ -208,8 +209,10 @@ def _robustness(words: Sequence[str]) -> int:
         help="pictures without faces; a table .csv beside it with the columns image, faces says which have 0",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="receives robustness.json and .png")
-    parser.add_argument("--pictures", type=_from(1), default=150, metavar="N", help="faces per condition (%(default)s)")
-    parser.add_argument("--seed", type=_from(0), default=0, help="of pictures, scenes and noise (%(default)s)")
+    parser.add_argument(
+        "--pictures", type=arguments.count, default=150, metavar="N", help="faces per condition (%(default)s)"
+    )
+    parser.add_argument("--seed", type=arguments.natural, default=0, help="of pictures, scenes and noise (%(default)s)")
     parser.add_argument("--detector", choices=["edge", "yunet", "haar"], default="edge", help="(%(default)s)")
     parser.add_argument("--detector-model", metavar="FILE", help="the detector's file, if not the installed one")
     parser.add_argument(
@@ -277,10 +280,12 @@ def _add_model_and_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, help="the trained model, RUN/model.keras or .h5")
     _add_data(parser)
     parser.add_argument("--name", type=_name, default="emotion", help="the model's name (%(default)s)")
-    parser.add_argument("--seed", type=_from(0), default=0, help="of the choice of calibration pictures (%(default)s)")
+    parser.add_argument(
+        "--seed", type=arguments.natural, default=0, help="of the choice of calibration pictures (%(default)s)"
+    )
     parser.add_argument(
         "--calibration-per-class",
-        type=_from(1),
+        type=arguments.count,
         default=70,
         metavar="N",
         help="calibration pictures per label (%(default)s)",
@@ -292,7 +297,7 @@ def _add_model_and_data(parser: argparse.ArgumentParser) -> None:
         help="post-training quantization, fine-tuning with the rounding, or what loses less: fine-tuning is tried when "
         "the former loses more than 0.3 percentage points on the validation split (%(default)s)",
     )
-    parser.add_argument("--epochs", type=_from(1), default=3, metavar="N", help="of fine-tuning (%(default)s)")
+    parser.add_argument("--epochs", type=arguments.count, default=3, metavar="N", help="of fine-tuning (%(default)s)")
     parser.add_argument("--exclude", type=Path, metavar="FILE", help="training pictures to leave out, one path a line")
     parser.add_argument(
         "--votes", type=Path, metavar="FILE", help="FER+ votes (CSV): fit a map to its eight emotions, for comparisons"
@@ -339,15 +344,6 @@ def _margin(word: str) -> tuple[float, float]:
     if not (0.2 <= scale <= 5 and -1 <= shift_y <= 1):
         raise argparse.ArgumentTypeError(f"{word!r} must be SCALE,SHIFT such as 1.08,-0.02")
     return scale, shift_y
-
-
-def _from(least: int) -> Callable[[str], int]:
-    def number(word: str) -> int:
-        if not word.isdecimal() or int(word) < least:
-            raise argparse.ArgumentTypeError(f"{word!r} must be a whole number from {least} on")
-        return int(word)
-
-    return number
 
 
 def _today() -> date:

@@ -30,7 +30,7 @@ def find_splits(data: Path, run: Path | None = None) -> Splits:
 
     Args:
         data: labelled pictures, as `find_labelled` takes them.
-        run: the trainer's run folder, which names the validation pictures if the data have none of their own.
+        run: the trainer's run folder, which names the validation pictures if the data had none.
 
     Raises:
         DataError: there are no such pictures, or those of the run are not among them.

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from edge_fer import arguments
 from edge_fer.errors import ConfigError, EdgeFerError
 
 from .data.options import DataOptions
@@ -71,9 +72,8 @@ def _train(words: Sequence[str]) -> None:
     log = logging.getLogger(__name__)
     share = join(*(step.recipe.batch_size for step in steps))
     dataset = load(options.data, data, recipe.size)
-    pictures = [dataset if one.recipe.use_votes != "none" else dataset.without_votes() for one in steps]
-    if all(one.recipe.use_votes == "none" for one in steps):
-        pictures[-1] = dataset
+    voted = any(one.recipe.use_votes != "none" for one in steps)  # if none does, votes are refused, not hidden
+    pictures = [dataset.without_votes() if voted and one.recipe.use_votes == "none" else dataset for one in steps]
     for step, seen in zip(steps, pictures, strict=True):
         check(step.recipe, seen, step.run)
     log.info("%s", dataset.describe())
@@ -143,7 +143,7 @@ def _shard(words: Sequence[str]) -> None:
     parser = _parser("shard", "Write a data set as tar shards, which training streams through.")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="new folder; then train with --data DIR")
     parser.add_argument(
-        "--per-shard", type=_from_one, default=10_000, metavar="N", help="pictures per tar file (%(default)s)"
+        "--per-shard", type=arguments.count, default=10_000, metavar="N", help="pictures per tar file (%(default)s)"
     )
     options = parser.parse_args(words)
     recipe, data = _recipe(options), _data_options(options)
@@ -158,12 +158,6 @@ def _detector(words: Sequence[str]) -> None:
     from .detector.command import run  # noqa: PLC0415  has options of its own
 
     run(words)
-
-
-def _from_one(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text}: must be a whole number from 1 up")
-    return int(text)
 
 
 def _parser(command: str, description: str) -> argparse.ArgumentParser:

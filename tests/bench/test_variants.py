@@ -1,18 +1,15 @@
-import base64
-import http.server
-import threading
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
-import numpy as np
 import pytest
 
 from edge_fer.bench.figures import Figures
 from edge_fer.bench.variants import Choices, Way, measure_apart, side_by_side
 from edge_fer.config import CameraConfig, Config, DetectorConfig, MqttConfig
 from edge_fer.errors import EdgeFerError
+from tests.mjpeg import MjpegServer
 
 if TYPE_CHECKING:
     from tests.bench.conftest import MakeFigures
@@ -75,45 +72,20 @@ def test_a_process_of_its_own_measures_without_the_broker(monkeypatch: pytest.Mo
 
 
 @pytest.fixture
-def closed_camera() -> Iterator[int]:
-    """The port of a camera that sends JPEGs over HTTP, to who knows its password."""
-    right = f"Basic {base64.b64encode(b'ada:hunter2').decode()}"
-    jpeg = cv2.imencode(".jpg", np.full((48, 64, 3), 128, np.uint8))[1].tobytes()
-    ended = threading.Event()
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if self.headers["Authorization"] != right:
-                self.send_response(401)
-                self.send_header("WWW-Authenticate", 'Basic realm="camera"')
-                self.end_headers()
-                return
-            self.send_response(200)
-            self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
-            self.end_headers()
-            while not ended.wait(0.02):
-                try:
-                    self.wfile.write(b"--frame\r\nContent-Type: image/jpeg\r\n")
-                    self.wfile.write(b"Content-Length: %d\r\n\r\n%b\r\n" % (len(jpeg), jpeg))
-                except OSError:  # the client is gone
-                    return
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        yield int(server.server_address[1])
-        ended.set()
-        server.shutdown()
+def closed_camera() -> Iterator[MjpegServer]:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    camera = MjpegServer(port, user="ada:hunter2")
+    yield camera
+    camera.kill()
 
 
 @pytest.mark.real
-def test_a_process_of_its_own_is_told_the_cameras_password(closed_camera: int) -> None:
-    camera = CameraConfig(source=f"http://ada:hunter2@127.0.0.1:{closed_camera}/live")
+def test_a_process_of_its_own_is_told_the_cameras_password(closed_camera: MjpegServer) -> None:
+    camera = CameraConfig(source=f"http://ada:hunter2@127.0.0.1:{closed_camera.port}/live")
     figures = measure_apart(Config(model=str(TINY), camera=camera), Way("camera", faces=1, seconds=0.5))
     assert figures.frames > 0
-    assert figures.conditions["source"] == f"http://127.0.0.1:{closed_camera}/live"
+    assert figures.conditions["source"] == f"http://127.0.0.1:{closed_camera.port}/live"
 
 
 def test_a_process_that_fails_gives_its_own_sentence(tmp_path: Path) -> None:

@@ -1,23 +1,20 @@
 """Streams from real servers on loopback that die, hang and come back."""
 
-import http.server
 import logging
 import os
 import signal
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
 from edge_fer.camera.capture import Capture
 from edge_fer.camera.network import NetworkStream
 from edge_fer.errors import CameraError
+from tests.mjpeg import MjpegServer
 
 pytestmark = pytest.mark.real
 
@@ -68,50 +65,6 @@ def rtsp_server(port: int) -> Iterator[RtspServer]:
     server = RtspServer(port)
     yield server
     server.kill()
-
-
-class MjpegServer:
-    """A camera that sends JPEGs over HTTP for ever, as ESP32-CAM and mjpg-streamer do."""
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-        self.sending = threading.Event()
-        self.killed = threading.Event()
-        self.sending.set()
-        self.server: http.server.ThreadingHTTPServer
-        self.start()
-
-    def start(self) -> None:
-        camera = self
-        self.killed.clear()
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.send_response(200)
-                self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
-                self.end_headers()
-                index = 0
-                while not camera.killed.wait(0.02):
-                    if not camera.sending.is_set():
-                        continue
-                    index += 1
-                    jpeg = cv2.imencode(".jpg", np.full((48, 64, 3), index * 10 % 256, np.uint8))[1].tobytes()
-                    try:
-                        self.wfile.write(b"--frame\r\nContent-Type: image/jpeg\r\n")
-                        self.wfile.write(b"Content-Length: %d\r\n\r\n%b\r\n" % (len(jpeg), jpeg))
-                    except OSError:  # the client is gone
-                        return
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def kill(self) -> None:
-        self.killed.set()
-        self.server.shutdown()
-        self.server.server_close()
 
 
 @pytest.fixture

@@ -245,8 +245,11 @@ def test_help_needs_no_tensorflow(capsys: pytest.CaptureFixture[str]) -> None:
     ("words", "sentence"),
     [
         (["--name", "../emotion"], "argument --name: '../emotion' must be made of letters, digits, - and _"),
-        (["--seed", "-1"], "argument --seed: '-1' must be a whole number from 0 on"),
-        (["--calibration-per-class", "0"], "argument --calibration-per-class: '0' must be a whole number from 1 on"),
+        (["--seed", "-1"], "argument --seed: '-1' is not right; give a whole number from 0 up"),
+        (
+            ["--calibration-per-class", "0"],
+            "argument --calibration-per-class: '0' is not right; give a whole number from 1 up",
+        ),
     ],
 )
 def test_wrong_usage(words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -52,7 +52,7 @@ def test_a_mistake_gets_one_sentence(
 def test_pictures_per_shard_are_counted_from_one(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["shard", "--data", "x", "--out", "y", "--per-shard", "0"])
-    assert "--per-shard: 0: must be a whole number from 1 up" in capsys.readouterr().err
+    assert "--per-shard: '0' is not right; give a whole number from 1 up" in capsys.readouterr().err
 
 
 def test_what_is_not_resumed_does_not_promise_it(
