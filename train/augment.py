@@ -24,6 +24,12 @@ NOISE: Final = 0.05
 SHADE: Final = 0.7
 """Largest share of its gray value that a side in the shade loses: a lighting ratio of 14 at a gamma of 2.2."""
 
+HAT: Final = (0.02, 0.24)
+"""Where a hat's brim crosses the middle of the face, in heights of a picture; brows of FER2013 are at a quarter."""
+
+SCARF: Final = (0.84, 1.0)
+"""Likewise the upper edge of a scarf."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mixing:
@@ -50,8 +56,9 @@ class Views:
 
     Attributes:
         images: what the network sees.
-        unspoiled: the same without shade, blur, noise and erased rectangles. A teacher who sees these teaches to see
-            through what spoils a picture, not to be deceived as it would be (Xie et al., Noisy Student, CVPR 2020).
+        unspoiled: the same without headwear, shade, blur, noise and erased rectangles. A teacher who sees these teaches
+            to see through what spoils a picture, not to be deceived as it would be (Xie et al., Noisy Student, CVPR
+            2020).
         mixing: how samples were blended, None if they were not.
     """
 
@@ -79,6 +86,9 @@ def augment(images: NDArray[np.uint8], options: Augmentation, rng: np.random.Gen
         mean = ops.mean(x, axis=(1, 2, 3), keepdims=True)
         x = ops.clip((x - mean) * gain + mean + shift, 0.0, 1.0)
     unspoiled = x
+    if options.headwear:
+        mask, cloth = _headwear(n, height, width, options.headwear, rng)
+        x = x + ops.convert_to_tensor(mask) * (ops.convert_to_tensor(cloth) - x)
     if options.shade:
         x = x * ops.convert_to_tensor(_shades(n, height, width, options.shade, rng))
     if options.blur:
@@ -140,6 +150,33 @@ def _shades(n: int, height: int, width: int, probability: float, rng: np.random.
     beyond = (np.cos(direction) * x + np.sin(direction) * y - centre) / width_of_edge
     factors: NDArray[np.float32] = (1 - depth * (0.5 + 0.5 * np.tanh(beyond)))[..., np.newaxis].astype(np.float32)
     return factors
+
+
+def _headwear(
+    n: int, height: int, width: int, probability: float, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Hats, scarves, and hoods, which are both: how much they hide (0 to 1), their gray; (n, height, width, 1) each.
+
+    The brim runs above the eyes, at most over the brows, straight or as a bow that hangs down on both sides of the
+    face; the scarf likewise below the mouth.
+    """
+
+    def draw(low: float, high: float) -> NDArray[np.float64]:
+        return rng.uniform(low, high, (n, 1, 1))
+
+    y = ((np.arange(height) + 0.5) / height)[:, np.newaxis]
+    x = (np.arange(width) + 0.5) / width - 0.5
+    off_centre = (2 * (x - draw(-0.1, 0.1))) ** 2
+    tilted = y - draw(-0.2, 0.2) * x
+    hat = draw(*HAT) + draw(-0.1, 0.5) * off_centre - tilted
+    scarf = tilted - (draw(*SCARF) - draw(0.0, 0.6) * off_centre)
+    worn = rng.choice(3, n, p=(0.5, 0.2, 0.3))[:, np.newaxis, np.newaxis]
+    inside = np.choose(worn, (hat, scarf, np.maximum(hat, scarf)))
+    mask = 0.5 + 0.5 * np.tanh(inside / draw(0.01, 0.04))
+    mask *= rng.random((n, 1, 1)) < probability
+    ribs = np.cos(2 * np.pi * (draw(0, 8) * x + draw(-8, 8) * y + draw(0, 1)))
+    cloth = draw(0, 1) + draw(0, 0.2) * ribs + draw(0, 0.1) * rng.standard_normal((n, height, width))
+    return mask[..., np.newaxis].astype(np.float32), np.clip(cloth, 0, 1)[..., np.newaxis].astype(np.float32)
 
 
 def _blurred(x: Any, deviation_px: NDArray[np.float64]) -> Any:

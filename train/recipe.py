@@ -33,6 +33,7 @@ class Augmentation(_Model):
     brightness: Fraction = Field(default=0.0, description="largest change of brightness, in units of white")
     contrast: Fraction = Field(default=0.2, description="largest relative change of contrast")
     shade: Probability = Field(default=0.0, description="probability that one side lies in the shade")
+    headwear: Probability = Field(default=0.0, description="probability that a hat, a scarf or a hood is put on")
     blur: Probability = Field(default=0.0, description="probability of a Gaussian blur, up to 1.2 pixels at 48")
     noise: Probability = Field(default=0.0, description="probability of Gaussian noise, up to 5 % of white")
     erase: Probability = Field(default=0.0, description="probability that a rectangle is painted over")

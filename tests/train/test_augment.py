@@ -93,7 +93,7 @@ def test_mixup_blends_pictures_and_targets_alike() -> None:
 
 def test_the_unspoiled_views_are_moved_and_mixed_alike() -> None:
     moved = STILL.model_copy(update={"flip": 0.5, "contrast": 0.3, "mixup": 0.5})
-    spoiled = moved.model_copy(update={"shade": 0.5, "blur": 0.5, "noise": 0.5, "erase": 0.5})
+    spoiled = moved.model_copy(update={"headwear": 0.5, "shade": 0.5, "blur": 0.5, "noise": 0.5, "erase": 0.5})
     seen = augment(images(64), spoiled, np.random.default_rng(1))
     unspoiled = ops.convert_to_numpy(seen.unspoiled)
     assert seen.mixing is not None
@@ -128,6 +128,24 @@ def test_shade_darkens_one_side_and_spares_the_others() -> None:
     darker = np.isclose(corners, corners.min(axis=1, keepdims=True), atol=1e-3)
     across_lighter = np.isclose(np.roll(corners, 2, axis=1), corners.max(axis=1, keepdims=True), atol=1e-3)
     assert (darker & across_lighter).any(axis=1).all()
+
+
+def test_headwear_hides_what_is_above_the_eyes_or_below_the_mouth() -> None:
+    black = np.zeros((1024, 48, 48), np.uint8)
+    gray = views(STILL.model_copy(update={"headwear": 0.5}), black)[..., 0]
+    worn = gray.max(axis=(1, 2)) > 0.1
+    assert 430 < worn.sum() < 570
+    hidden = gray[worn] > 0.05
+    above, below = hidden[:, 0].mean(axis=1) > 0.3, hidden[:, -1].mean(axis=1) > 0.3
+    assert (above & ~below).mean() == pytest.approx(0.5, abs=0.06)  # a hat
+    assert (below & ~above).mean() == pytest.approx(0.2, abs=0.06)  # a scarf
+    assert (above & below).mean() == pytest.approx(0.3, abs=0.06)  # a hood
+    middle = hidden[:, :, 20:28].mean(axis=(0, 2))
+    assert middle[:2].min() > 0.6
+    assert middle[15:38].max() < 0.01  # eyes to mouth
+    assert middle[-2:].max() > 0.4
+    sides = hidden[:, :, [0, 1, 46, 47]].mean(axis=(0, 2))
+    assert (sides[12:20] > middle[12:20] + 0.15).all()  # brims hang down on both sides
 
 
 def test_blur_is_gaussian_and_spares_the_others() -> None:
