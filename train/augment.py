@@ -87,8 +87,8 @@ def augment(images: NDArray[np.uint8], options: Augmentation, rng: np.random.Gen
         x = ops.clip((x - mean) * gain + mean + shift, 0.0, 1.0)
     unspoiled = x
     if options.headwear:
-        mask, cloth = _headwear(n, height, width, options.headwear, rng)
-        x = x + ops.convert_to_tensor(mask) * (ops.convert_to_tensor(cloth) - x)
+        hidden, cloth = _headwear(n, height, width, options.headwear, rng)
+        x = x + ops.convert_to_tensor(hidden) * (ops.convert_to_tensor(cloth) - x)
     if options.shade:
         x = x * ops.convert_to_tensor(_shades(n, height, width, options.shade, rng))
     if options.blur:
