@@ -33,9 +33,9 @@ from .scenes import (
     FRAME,
     ROLL_DEG,
     Backgrounds,
+    befall,
     find,
     find_backgrounds,
-    light_from_one_side,
     put_into,
     spoil,
 )
@@ -149,7 +149,7 @@ def measure(
         first = np.random.default_rng([seed, number])
         scene, sign = backgrounds.read(int(first.integers(len(backgrounds.names)))), first.choice([-1, 1])
         for c, s in np.ndindex(shape[:2]):
-            face = light_from_one_side(pixels, sign) if conditions[c] == "side light" else pixels
+            face = befall(pixels, conditions[c], sign)
             roll_deg = ROLL_DEG * float(sign) if conditions[c] == "roll" else 0.0
             frame, place = put_into(
                 scene, face, sides_px[s], np.random.default_rng([seed, number, s]), roll_deg=roll_deg

@@ -37,6 +37,15 @@ LIGHT_LEFT: Final = 0.4
 SHADE_LINE: Final = 0.05
 """How sharp the line between light and shade is: length of its tanh, in widths of the picture."""
 
+HAT_BRIM: Final = 0.16
+"""Where a hat's brim crosses the middle of a picture, in its heights: a little above the brows."""
+
+HAT_SIDES: Final = 0.3
+"""How much farther down the brim hangs at both sides, in heights of the picture."""
+
+HAT_GRAY: Final = {1: 225.0, -1: 30.0}
+"""Of white hats and of black ones."""
+
 SAME_FACE_IOU: Final = 0.3
 """A detector's box that overlaps a picture's place at least so much is of its face."""
 
@@ -166,6 +175,21 @@ def light_from_one_side(picture: GrayImage, side: float) -> GrayImage:
     return shaded
 
 
+def under_a_hat(picture: GrayImage, kind: float) -> GrayImage:
+    """A picture of a face under a hat that hides forehead and hair down to the brows; uint8 of the same size.
+
+    Args:
+        picture: uint8 (height, width).
+        kind: 1 for a white hat, -1 for a black one.
+    """
+    height, width = picture.shape
+    y = ((np.arange(height) + 0.5) / height)[:, np.newaxis]
+    x = 2 * (np.arange(width) + 0.5) / width - 1
+    hidden = 0.5 + 0.5 * np.tanh((HAT_BRIM + HAT_SIDES * x**2 - y) / 0.02)
+    covered: GrayImage = np.rint(picture + hidden * (HAT_GRAY[int(kind)] - picture)).astype(np.uint8)
+    return covered
+
+
 def find(frame: Frame, place: Box, detector: Detector) -> Box | None:
     """The detector's box of the face that was put somewhere; None if it found none there."""
     boxes = [face.box for face in detector.detect(frame)]
@@ -214,9 +238,27 @@ CONDITIONS: Final = {
     "low light": "a sixth of the light, with its shot noise and a reading noise of 1.5 gray values",
     "jpeg": "JPEG of quality 20",
     "side light": f"half of the face keeps {LIGHT_LEFT:.0%} of its gray value",
+    "hat": "under a hat, white or black, that hides forehead and hair",
     "roll": f"the face is turned by {ROLL_DEG:.0f} degrees to either side",
 }
 """What can befall a frame, or the face in it."""
+
+_FACE_EFFECTS: Final[dict[str, Callable[[GrayImage, float], GrayImage]]] = {
+    "side light": light_from_one_side,
+    "hat": under_a_hat,
+}
+
+
+def befall(picture: GrayImage, condition: str, side: float) -> GrayImage:
+    """A picture of a face as it is in one of `CONDITIONS`; itself where nothing befalls the face.
+
+    Args:
+        picture: uint8 (height, width).
+        condition: one of `CONDITIONS`.
+        side: 1 or -1, the variant of the condition.
+    """
+    effect = _FACE_EFFECTS.get(condition)
+    return picture if effect is None else effect(picture, side)
 
 
 def spoil(frame: GrayImage, condition: str, rng: np.random.Generator) -> GrayImage:

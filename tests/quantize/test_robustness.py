@@ -112,12 +112,12 @@ def test_the_table() -> None:
     second = replace(first, name="b", accuracy=0.2, p=0.012, accuracy_found=None)
     lines = table([first, second], [32]).splitlines()
     assert lines[:2] == ["faces found     32 px", "clean           50.0%"]
-    assert lines[9:12] == [
+    assert lines[10:13] == [
         "a, crop scale 1.000, shift +0.000",
         "right: 75.0% of the pictures as they are; in scenes 25.0% of all faces (20.0% to 30.0%), 50.0% of those found",
         "judged right    32 px",
     ]
-    assert lines[22] == "against the first: -5.0%, p = 0.012"
+    assert lines[24] == "against the first: -5.0%, p = 0.012"
 
 
 def test_the_command_writes_figures_and_picture(
@@ -129,7 +129,7 @@ def test_the_command_writes_figures_and_picture(
     assert (report["detector"], report["pictures"], report["seed"]) == ("haar", 2, 5)
     assert report["frame"] == [480, 640]
     assert [one["margin"]["scale"] for one in report["models"]] == [1.0, 1.2]
-    assert len(report["models"][0]["cells"]) == 42
+    assert len(report["models"][0]["cells"]) == 48
     assert (tmp_path / "out" / "robustness.png").stat().st_size > 10_000
     assert "faces found" in capsys.readouterr().out
 

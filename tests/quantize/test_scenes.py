@@ -10,6 +10,7 @@ from edge_fer.records import Box, Face, Frame, GrayImage
 from edge_fer_quantize.scenes import (
     CONDITIONS,
     FRAME,
+    befall,
     find,
     find_backgrounds,
     light_from_one_side,
@@ -88,12 +89,30 @@ def test_light_from_one_side_leaves_the_other_two_fifths() -> None:
     assert (light_from_one_side(np.full((48, 48), 200, np.uint8), -1) == right[:, ::-1]).all()
 
 
+def test_a_hat_hides_all_above_the_brows() -> None:
+    face = np.full((50, 50), 100, np.uint8)
+    white = befall(face, "hat", 1)
+    assert (white[:5] == 225).all()
+    assert (white[11:, 24:26] == 100).all()
+    assert (white[:20, [0, -1]] == 225).all()  # at the sides down to the eyes
+    assert (white[28:] == 100).all()
+    black = befall(face, "hat", -1)
+    assert (black[:5] == 30).all()
+    assert (black[28:] == 100).all()
+
+
+def test_side_light_befalls_the_face() -> None:
+    face = noise(48)
+    assert (befall(face, "side light", -1) == light_from_one_side(face, -1)).all()
+    assert befall(face, "roll", 1) is face
+
+
 def test_conditions_do_what_they_say() -> None:
     frame = cv2.resize(noise(48), FRAME[::-1], interpolation=cv2.INTER_NEAREST).astype(np.uint8)
     spoiled = {condition: spoil(frame, condition, rng()) for condition in CONDITIONS}
     assert all((one.dtype, one.shape) == (np.uint8, FRAME) for one in spoiled.values())
     assert spoiled["clean"] is frame
-    assert spoiled["roll"] is spoiled["side light"] is frame  # befall the face, not the frame
+    assert spoiled["roll"] is spoiled["side light"] is spoiled["hat"] is frame  # befall the face, not the frame
     assert spoiled["low light"].mean() == pytest.approx(frame.mean() / 6, abs=0.5)
     flat = {condition: spoil(GRAY, condition, rng()).astype(float) for condition in CONDITIONS}
     assert flat["noise"].std() == pytest.approx(12, rel=0.02)
