@@ -82,14 +82,13 @@ def measure_apart(config: Config, way: Way) -> Figures:
     """
     quiet = config.model_copy(update={"mqtt": MqttConfig(enabled=False), "web": WebConfig()})
     with tempfile.TemporaryDirectory(prefix="edge-fer-bench-") as name:
-        settings, answer = Path(name) / "edge-fer.yaml", Path(name) / "bench.json"
-        # With the password in a camera's URL, which the child needs as well; nobody else may look into the folder.
-        settings.write_text(yaml.safe_dump(quiet.model_dump(mode="json")), encoding="utf-8")
-        command = [sys.executable, "-m", "edge_fer", "bench", "--config", str(settings), "--source", way.source]
+        answer = Path(name) / "bench.json"
+        command = [sys.executable, "-m", "edge_fer", "bench", "--config", "/dev/stdin", "--source", way.source]
         command += ["--faces", str(way.faces), "--seconds", str(way.seconds), "--json", str(answer)]
         try:
             done = subprocess.run(  # noqa: S603
                 command,
+                input=yaml.safe_dump(quiet.model_dump(mode="json")),  # no file: a camera's URL may hold a password
                 capture_output=True,
                 text=True,
                 check=False,

@@ -1,4 +1,9 @@
+import os
+import signal
 import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,6 +91,31 @@ def test_a_process_of_its_own_is_told_the_cameras_password(closed_camera: MjpegS
     figures = measure_apart(Config(model=str(TINY), camera=camera), Way("camera", faces=1, seconds=0.5))
     assert figures.frames > 0
     assert figures.conditions["source"] == f"http://127.0.0.1:{closed_camera.port}/live"
+
+
+@pytest.mark.real
+def test_a_password_is_nowhere_on_disk_even_if_the_bench_is_killed(closed_camera: MjpegServer, tmp_path: Path) -> None:
+    camera = f"http://ada:hunter2@127.0.0.1:{closed_camera.port}/live"
+    config = tmp_path / "edge-fer.yaml"
+    config.write_text(f"model: {TINY}\ncamera: {{source: '{camera}'}}\nmqtt: {{enabled: false}}\n")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    command = [sys.executable, "-m", "edge_fer", "bench", "--config", str(config), "--source", "camera"]
+    bench = subprocess.Popen(
+        [*command, "--seconds", "1", "--threads", "1"],
+        env=os.environ | {"TMPDIR": str(scratch)},
+        start_new_session=True,
+    )
+    try:
+        while not (apart := list(scratch.glob("edge-fer-bench-*"))):
+            assert bench.poll() is None
+            time.sleep(0.01)
+        time.sleep(0.5)  # by now its child reads what it was given
+    finally:
+        os.killpg(bench.pid, signal.SIGKILL)
+        bench.wait()
+    assert apart
+    assert [path for path in scratch.rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()] == []
 
 
 def test_a_process_that_fails_gives_its_own_sentence(tmp_path: Path) -> None:
