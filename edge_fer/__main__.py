@@ -212,11 +212,6 @@ def _run(args: argparse.Namespace) -> int:
     def json_lines(config: "Config") -> StdoutSink:
         return StdoutSink(stream=sys.stdout, rate_hz=config.mqtt.rate_hz)
 
-    def load_again() -> "Config":
-        config = load_config(args.config)
-        logging.getLogger().setLevel(config.log.level.upper())
-        return config
-
     fields: dict[str, str] = {}
     config = _load(args, fields)
     try:
@@ -224,7 +219,7 @@ def _run(args: argparse.Namespace) -> int:
     except ModelError as error:  # a name, unlike a file, does not turn up later: systemd shall not try again
         raise ConfigError(f"{args.config or 'environment'}: model: {error}") from None
     output = json_lines if args.stdout else None
-    return _ended(clean=run_daemon(config, load=load_again, output=output, journal_fields=fields))
+    return _ended(clean=run_daemon(config, load=lambda: load_config(args.config), output=output, journal_fields=fields))
 
 
 def _demo(_args: argparse.Namespace) -> int:

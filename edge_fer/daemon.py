@@ -225,6 +225,7 @@ class Daemon:
         """
         changed = self._parts.change_to(config)
         if changed:
+            logging.getLogger().setLevel(config.log.level.upper())
             self._camera_online = None
             self._vitals = Vitals(self._parts, self._clock())
             self._announce()

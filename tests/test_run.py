@@ -219,6 +219,11 @@ def test_a_camera_that_is_not_there_is_told_and_waited_for(run: Run, mosquitto: 
     assert process.log.read_text().count("Camera lost") == 1
 
 
+def command(mosquitto: "Mosquitto", text: str) -> None:
+    topic = ["-h", mosquitto.host, "-p", str(mosquitto.port), "-t", f"{BASE}/command"]
+    subprocess.run(["mosquitto_pub", *topic, "-m", text], check=True)
+
+
 def test_sighup_takes_over_a_good_configuration_and_refuses_a_bad_one(run: Run, mosquitto: "Mosquitto") -> None:
     listener = mosquitto.subscribe("edge-fer/#")
     process = run(camera={"source": "pattern"}, mqtt=mqtt(mosquitto))
@@ -227,6 +232,12 @@ def test_sighup_takes_over_a_good_configuration_and_refuses_a_bad_one(run: Run, 
     process.signal(signal.SIGHUP)
     process.wait_for_log("The configuration was not reloaded, the old one stays: ")
     assert f"{process.path}:" in process.log.read_text()
+    process.configure(camera={"source": "pattern"}, mqtt=mqtt(mosquitto), model="no.tflite", log={"level": "error"})
+    process.signal(signal.SIGHUP)
+    process.wait_for_log("old one stays: no.tflite: the model cannot be read")
+    command(mosquitto, "pause")
+    process.wait_for_log("Paused: the camera is released")  # the level stayed, too
+    command(mosquitto, "resume")
     process.configure(device="kitchen", camera={"source": "pattern"}, mqtt=mqtt(mosquitto), log={"level": "error"})
     process.signal(signal.SIGHUP)
     listener.wait_for("kitchen/availability", "online")
@@ -247,8 +258,7 @@ def test_commands_pause_resume_and_set_the_running_daemon(run: Run, mosquitto: "
     listener.wait_for("test/running", "on")
 
     def tell(text: str, answers: int) -> dict[str, Any]:
-        topic = ["-h", mosquitto.host, "-p", str(mosquitto.port), "-t", f"{BASE}/command"]
-        subprocess.run(["mosquitto_pub", *topic, "-m", text], check=True)
+        command(mosquitto, text)
         answer: dict[str, Any] = listener.wait_for("test/response", count=answers).json
         return answer
 
