@@ -53,7 +53,8 @@ class Classifier:
         return [self._judge(frame, track, lap) for track in tracks if track.seen]
 
     def _judge(self, frame: Frame, track: Track, lap: Callable[[str], object]) -> Emotion:
-        batch = to_model_input(lighten(crop_face(frame.pixels, track.box, self._margin, self._size)))
+        crop = crop_face(frame.pixels, track.box, self._margin, self._size, roll_deg=track.roll_deg)
+        batch = to_model_input(lighten(crop))
         lap("crop")
         scores = softmax(self._network.logits(batch), self._temperature)
         lap("classify")

@@ -5,6 +5,7 @@ takes int8 with scale 1/255 and zero point -128: gray value g stands for the rea
 the int8 input g - 128, which is one XOR of the sign bit.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -12,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_fer.records import Box, GrayImage
+from edge_fer.records import Box, GrayImage, Point
 
 Size: TypeAlias = tuple[int, int]
 """Height and width in pixels."""
@@ -37,15 +38,15 @@ class CropMargin:
 
     Attributes:
         scale: side of the square over the mean of the box's width and height.
-        shift_y: how far the square's centre lies below the box's, in sides of the square.
+        shift_y: how far the square's centre lies below the box's, in sides of the square; along the face.
     """
 
     scale: float
     shift_y: float
 
 
-def crop_face(pixels: GrayImage, box: Box, margin: CropMargin, size: Size) -> GrayImage:
-    """Cut a face out of a frame and scale it to the classifier's input size.
+def crop_face(pixels: GrayImage, box: Box, margin: CropMargin, size: Size, *, roll_deg: float = 0.0) -> GrayImage:
+    """Cut a face out of a frame, upright, and scale it to the classifier's input size.
 
     What lies beyond the frame's border is filled with its nearest pixel.
 
@@ -54,21 +55,49 @@ def crop_face(pixels: GrayImage, box: Box, margin: CropMargin, size: Size) -> Gr
         box: the face, in pixels of the frame; it may reach beyond the border.
         margin: the framing of the detector that found the box.
         size: height and width of the crop.
+        roll_deg: how far the head is tilted, clockwise; see `edge_fer.records.Face`.
 
     Returns:
         uint8 of shape `size`, a copy.
     """
     side = max(2, round(margin.scale * (box.w + box.h) / 2))
     centre_x, centre_y = box.centre
-    left = round(centre_x - side / 2)
-    top = round(centre_y + margin.shift_y * side - side / 2)
+    roll, down = math.radians(roll_deg), margin.shift_y * side
+    centre = centre_x - math.sin(roll) * down, centre_y + math.cos(roll) * down
+    if roll:
+        return _upright(pixels, centre, side, roll, size)
+    face = resize_face(_cut(pixels, centre, side), size)
+    return face.copy() if face.base is not None else face
+
+
+def _upright(pixels: GrayImage, centre: Point, side: int, roll: float, size: Size) -> GrayImage:
+    """What a tilted square holds: the upright one around it, shrunk by averaging areas, then turned."""
+    cos, sin = math.cos(roll), math.sin(roll)
+    around = math.ceil(side * (abs(cos) + abs(sin)))
+    cut = _cut(pixels, centre, around)
+    shrink = min(1.0, max(size) / side)
+    if shrink < 1:
+        length = round(around * shrink)
+        cut, shrink = resize_face(cut, (length, length)), length / around
+    height, width = size
+    # A pixel of the crop, from the crop's middle, to the pixel of the cut that it shows, from the cut's middle.
+    x, y = shrink * side / width, shrink * side / height
+    turn = np.array([[x * cos, -y * sin, 0.0], [x * sin, y * cos, 0.0]])
+    turn[:, 2] = (cut.shape[0] - 1) / 2 - turn[:, :2] @ ((width - 1) / 2, (height - 1) / 2)
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP  # bilinear blurs, which costs half a point
+    face = cv2.warpAffine(cut, turn, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return face.astype(np.uint8, copy=False)
+
+
+def _cut(pixels: GrayImage, centre: Point, side: int) -> GrayImage:
+    """An upright square of the frame, its border pixels repeated beyond it: uint8 (side, side), a view or a copy."""
+    left, top = (round(middle - side / 2) for middle in centre)
     rows, above, below = _inside(top, side, pixels.shape[0])
     columns, before, after = _inside(left, side, pixels.shape[1])
     crop = pixels[rows, columns]
     if crop.shape != (side, side):
         crop = np.pad(crop, ((above, below), (before, after)), mode="edge")
-    face = resize_face(crop, size)
-    return face.copy() if face.base is not None else face
+    return crop
 
 
 def _inside(start: int, length: int, limit: int) -> tuple[slice, int, int]:

@@ -4,6 +4,7 @@ Pixels end at the classifier: a `Reading`, which is what leaves the process, hol
 only where the user turns pictures on, by the live page and by `edge_fer.publish.picture`.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -84,18 +85,39 @@ class Face:
     score: float
     landmarks: tuple[Point, ...] = ()
 
+    @property
+    def roll_deg(self) -> float:
+        """How far the head is tilted, clockwise as the picture shows it, in degrees; 0 without landmarks.
+
+        The mean direction of three lines: through the eyes, through the corners of the mouth, and across the one from
+        the eyes' middle to the mouth's. A line counts by its length, so that one foreshortened by a turned head counts
+        less.
+        """
+        if not self.landmarks:
+            return 0.0
+        (right_x, right_y), (left_x, left_y), _, (corner_x, corner_y), (other_x, other_y) = self.landmarks
+        down_x, down_y = (
+            ((corner_x + other_x) - (right_x + left_x)) / 2,
+            ((corner_y + other_y) - (right_y + left_y)) / 2,
+        )
+        across_x = (left_x - right_x) + (other_x - corner_x) + down_y
+        across_y = (left_y - right_y) + (other_y - corner_y) - down_x
+        return math.degrees(math.atan2(across_y, across_x))
+
 
 @dataclass(frozen=True, slots=True)
 class Track:
     """A face followed through time; `id` is never given twice in one run.
 
-    `seen` is False while the face is only remembered: the detector missed it in this frame.
+    `seen` is False while the face is only remembered: the detector missed it in this frame. `roll_deg` is its head's
+    tilt, see `Face`.
     """
 
     id: int
     box: Box
     age_s: float
     seen: bool = True
+    roll_deg: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

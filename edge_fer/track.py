@@ -36,6 +36,7 @@ class Followed:
         found_s: when it was last found surely.
         looked_s: when it was last looked for.
         velocity: of its centre, in pixels per second.
+        roll_deg: the tilt of its head when it was last placed, see `edge_fer.records.Face`.
         hits: how often it was found.
         id: of its track; None until it is sure to be a face.
     """
@@ -46,6 +47,7 @@ class Followed:
     found_s: float
     looked_s: float
     velocity: Point = (0.0, 0.0)
+    roll_deg: float = 0.0
     hits: int = 0
     id: int | None = None
 
@@ -62,8 +64,9 @@ class Followed:
         x, y = self.velocity
         return Box(self.box.x + after_s * x, self.box.y + after_s * y, self.box.w, self.box.h)
 
-    def place(self, box: Box, now_s: float) -> None:
+    def place(self, face: Face, now_s: float) -> None:
         """Take note of where it is."""
+        box = face.box
         after_s = now_s - self.placed_s
         if after_s > 0:
             (x, y), (old_x, old_y), (vx, vy) = box.centre, self.box.centre, self.velocity
@@ -71,7 +74,7 @@ class Followed:
                 vx + NEWEST * ((x - old_x) / after_s - vx),
                 vy + NEWEST * ((y - old_y) / after_s - vy),
             )
-        self.box, self.placed_s = box, now_s
+        self.box, self.placed_s, self.roll_deg = box, now_s, face.roll_deg
 
 
 class Tracker:
@@ -126,7 +129,7 @@ class Tracker:
             if owner is None and looked is not None:
                 continue
             followed = owner or self._begin(face, now_s)
-            followed.place(face.box, now_s)
+            followed.place(face, now_s)
             if face.score < self._min_score:
                 continue
             followed.found_s = now_s
@@ -135,7 +138,13 @@ class Tracker:
                 followed.id = next(self._ids)
         self.followed = [followed for followed in self.followed if self._lives(followed, now_s)]
         return [
-            Track(followed.id, followed.expected(now_s), age_s=now_s - followed.began_s, seen=not followed.missed)
+            Track(
+                followed.id,
+                followed.expected(now_s),
+                age_s=now_s - followed.began_s,
+                seen=not followed.missed,
+                roll_deg=followed.roll_deg,
+            )
             for followed in self.followed
             if followed.id is not None
         ]

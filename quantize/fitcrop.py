@@ -22,7 +22,7 @@ from edge_fer.errors import DataError
 from edge_fer.judgement import label_indices
 from edge_fer.labelled import LabelledPicture
 from edge_fer.preprocess import CropMargin, crop_face, lighten, resize_face, to_model_input
-from edge_fer.records import Box, Frame, GrayImage
+from edge_fer.records import Box, Face, Frame, GrayImage
 from edge_fer.tflite import Network
 
 from .calibration import balanced_list
@@ -42,11 +42,11 @@ SHIFTS: Final = (-0.06, -0.03, 0.0, 0.03, 0.06)
 
 @dataclass(frozen=True, slots=True)
 class Pasted:
-    """A picture on its canvas, where it lies there, and the detector's box of its face; None if it found none."""
+    """A picture on its canvas, where it lies there, and the face that the detector found; None if it found none."""
 
     frame: Frame
     place: Box
-    found: Box | None
+    found: Face | None
 
 
 def fit_crop(model: Path, splits: Splits, detector: Detector, *, per_class: int = 200, seed: int = 0) -> Card:
@@ -73,7 +73,7 @@ def fit_crop(model: Path, splits: Splits, detector: Detector, *, per_class: int 
         raise DataError(
             f"{splits.source}: {detector.name} found only {len(found)} faces in {len(pasted)} training pictures"
         )
-    frames = np.array([framing(one.place, one.found) for one in found if one.found is not None])
+    frames = np.array([framing(one.place, one.found.box) for one in found if one.found is not None])
     framed = CropMargin(*np.median(frames, axis=0).round(3).tolist())
     validation = balanced_list(splits.validation, card.labels, per_class, seed)
     whole, cropped = try_margins(Network(content, card), card, validation, detector, margins_around(framed))
@@ -148,10 +148,16 @@ def try_margins(
         pixels = picture.read()
         pasted = paste(pixels, SIDES_PX[-1], detector)
         if pasted.found is not None:
-            canvas, found = pasted.frame.pixels, pasted.found
+            canvas, face = pasted.frame.pixels, pasted.found
             whole.append(right(resize_face(pixels, card.input_size), label))
             cropped.append(
-                [[right(lighten(crop_face(canvas, found, m, card.input_size)), label) for m in row] for row in margins]
+                [
+                    [
+                        right(lighten(crop_face(canvas, face.box, m, card.input_size, roll_deg=face.roll_deg)), label)
+                        for m in row
+                    ]
+                    for row in margins
+                ]
             )
     return np.array(whole), np.moveaxis(np.array(cropped), 0, 2)
 

@@ -155,12 +155,12 @@ def measure(
                 scene, face, sides_px[s], np.random.default_rng([seed, number, s]), roll_deg=roll_deg
             )
             frame = spoil(frame, conditions[c], np.random.default_rng([seed, number, s, c]))
-            box = find(Frame(frame, 0.0, 0), place, detector)
-            if box is None:
+            seen = find(Frame(frame, 0.0, 0), place, detector)
+            if seen is None:
                 continue
             found[c, s, number] = True
             for k, (classifier, truth) in enumerate(zip(classifiers, truths, strict=True)):
-                [emotion] = classifier.classify(Frame(frame, 0.0, 0), [Track(1, box, 0.0)])
+                [emotion] = classifier.classify(Frame(frame, 0.0, 0), [Track(1, seen.box, 0.0, roll_deg=seen.roll_deg)])
                 right[k, c, s, number] = int(np.argmax(emotion.scores)) == truth[number]
     return [
         _outcome(

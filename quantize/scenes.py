@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from edge_fer.detect import Detector
 from edge_fer.errors import DataError
 from edge_fer.labelled import PICTURES
-from edge_fer.records import Box, Frame, GrayImage
+from edge_fer.records import Box, Face, Frame, GrayImage
 
 FRAME: Final = (480, 640)
 """Height and width of the scenes: what the daemon asks cameras for."""
@@ -190,11 +190,10 @@ def under_a_hat(picture: GrayImage, kind: float) -> GrayImage:
     return covered
 
 
-def find(frame: Frame, place: Box, detector: Detector) -> Box | None:
-    """The detector's box of the face that was put somewhere; None if it found none there."""
-    boxes = [face.box for face in detector.detect(frame)]
-    best = max(boxes, key=place.iou, default=None)
-    return best if best is not None and place.iou(best) > SAME_FACE_IOU else None
+def find(frame: Frame, place: Box, detector: Detector) -> Face | None:
+    """What the detector found of the face that was put somewhere; None if it found none there."""
+    best = max(detector.detect(frame), key=lambda face: place.iou(face.box), default=None)
+    return best if best is not None and place.iou(best.box) > SAME_FACE_IOU else None
 
 
 def _fade(side_px: int) -> _FloatImage:

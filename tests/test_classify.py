@@ -41,6 +41,17 @@ def test_a_face_in_the_dark_reaches_the_network_lightened(card: Card) -> None:
     assert by_night.std() == pytest.approx(55, abs=4)
 
 
+def test_a_tilted_face_reaches_the_network_upright(card: Card) -> None:
+    pixels = np.zeros((100, 100), np.uint8)
+    pixels[:, :50] = 200
+    network = Sees()
+    tilted = Track(1, Box(20, 20, 60, 60), 0.0, roll_deg=90.0)
+    Classifier(network, card, detector="yunet").classify(Frame(pixels, 0.0, 0), [tilted])
+    crop = network.batch[0, :, :, 0].astype(np.int64) + 128
+    assert crop[:20].mean() == 0  # its top is to the right
+    assert crop[-20:].mean() == 200
+
+
 def test_a_detector_whose_boxes_the_card_cannot_frame(card: Card) -> None:
     card = card.model_copy(update={"crop_margins": {"haar": CropMargin(1.0, 0.0), "yunet": CropMargin(1.1, 0.0)}})
     with pytest.raises(ModelError) as error:

@@ -1,3 +1,5 @@
+import math
+
 import cv2
 import numpy as np
 import pytest
@@ -52,6 +54,32 @@ def test_a_box_outside_on_one_side_keeps_the_rows_of_the_other() -> None:
     frame = np.array([[1, 2], [3, 4]], np.uint8)
     assert crop_face(frame, Box(5, 0, 2, 2), AS_IS, (2, 2)).tolist() == [[2, 2], [4, 4]]
     assert crop_face(frame, Box(-7, 0, 2, 2), AS_IS, (2, 2)).tolist() == [[1, 1], [3, 3]]
+
+
+@pytest.mark.parametrize("side_px", [48, 150])
+@pytest.mark.parametrize("roll_deg", [-35.0, 20.0, 90.0])
+def test_a_tilted_face_is_cut_out_upright(roll_deg: float, side_px: int) -> None:
+    face = np.zeros((side_px, side_px), np.uint8)
+    face[: side_px // 2] = 100
+    face[:, : side_px // 2] += 50  # four quarters: 150 and 100, 50 and 0
+    frame = np.pad(face, side_px, constant_values=255)
+    middle = (frame.shape[0] - 1) / 2
+    turn = cv2.getRotationMatrix2D((middle, middle), -roll_deg, 1.0)  # OpenCV's angles are anticlockwise
+    tilted = cv2.warpAffine(frame, turn, frame.shape).astype(np.uint8)
+    up = 0.2 * side_px  # a box that lies too high along the face
+    box = Box(
+        side_px + up * math.sin(math.radians(roll_deg)), side_px - up * math.cos(math.radians(roll_deg)), *[side_px] * 2
+    )
+    crop = crop_face(tilted, box, CropMargin(scale=1.0, shift_y=0.2), (24, 24), roll_deg=roll_deg)
+    quarters = [crop[2:10, 2:10], crop[2:10, 14:22], crop[14:22, 2:10], crop[14:22, 14:22]]
+    assert [round(float(part.mean())) for part in quarters] == [150, 100, 50, 0]
+    assert max(part.std() for part in quarters) < 1
+    assert not (crop == 255).any()
+
+
+def test_a_tilted_face_at_the_border_is_filled_up() -> None:
+    frame = np.full((30, 30), 7, np.uint8)
+    assert (crop_face(frame, Box(-10, -10, 20, 20), AS_IS, (16, 12), roll_deg=30.0) == np.full((16, 12), 7)).all()
 
 
 def test_shrinking_averages_areas() -> None:

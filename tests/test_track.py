@@ -24,6 +24,15 @@ def test_a_face_too_fast_to_overlap_is_matched_by_distance() -> None:
     assert [t.id for t in update(tracker, 0.1, Box(9.5, 0, 10, 10))] == [1]
 
 
+def test_a_track_is_tilted_as_its_face_was_last() -> None:
+    tracker = Tracker(min_hits=1)
+    tilted = Face(Box(0, 0, 10, 10), 0.8, ((3, 3), (7, 7), (4, 6), (1, 6), (4, 9)))
+    [track] = tracker.update(Frame(PIXELS, 0.0, 0), [tilted])
+    assert track.roll_deg == tilted.roll_deg > 40
+    assert [t.roll_deg for t in tracker.update(Frame(PIXELS, 0.1, 1), [])] == [tilted.roll_deg]
+    assert [t.roll_deg for t in update(tracker, 0.2, Box(0, 0, 10, 10))] == [0.0]
+
+
 def test_a_far_or_quite_different_face_is_another() -> None:
     tracker = Tracker(min_hits=1)
     update(tracker, 0.0, Box(0, 0, 10, 10))

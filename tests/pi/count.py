@@ -183,14 +183,14 @@ def _logits(network: Network, crop: GrayImage) -> None:
 
 
 def count_crops(read: Read, _args: argparse.Namespace, scene: Scene) -> Counts:
-    """Cutting out a face and scaling it to the classifier's input."""
+    """Cutting out a face, upright or tilted, and scaling it to the classifier's input."""
     pixels, margin, size = scene.frame(0).pixels, CropMargin(1.1, 0.0), (48, 48)
-    sides = (FACE_PX, 2 * FACE_PX)
-    boxes = (Box(200.0, 150.0, side, side) for side in sides)
-    return {
-        f"crop: {side} px face": cost(read, functools.partial(crop_face, pixels, box, margin, size))
-        for side, box in zip(sides, boxes, strict=True)
-    }
+    found: Counts = {}
+    for side in (FACE_PX, 2 * FACE_PX):
+        cut = functools.partial(crop_face, pixels, Box(200.0, 150.0, side, side), margin, size)
+        found[f"crop: {side} px face"] = cost(read, cut)
+        found[f"crop: {side} px face, tilted"] = cost(read, functools.partial(cut, roll_deg=15.0))
+    return found
 
 
 def count_detectors(read: Read, args: argparse.Namespace, scene: Scene) -> Counts:

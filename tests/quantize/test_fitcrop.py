@@ -67,7 +67,7 @@ def test_the_canvas_holds_the_picture_in_its_middle() -> None:
 
 
 def test_the_box_that_covers_the_picture_counts_not_the_surest() -> None:
-    assert paste(noise(48), 100, Fake()).found == Box(60, 40, 80, 100)
+    assert paste(noise(48), 100, Fake()).found == Face(Box(60, 40, 80, 100), 0.8)
 
 
 def test_nothing_found_is_nothing_found() -> None:
@@ -77,10 +77,10 @@ def test_nothing_found_is_nothing_found() -> None:
 def test_the_framing_cuts_out_what_was_pasted() -> None:
     pasted = paste(noise(48), 144, Fake())
     assert pasted.found is not None
-    scale, shift_y = framing(pasted.place, pasted.found)
+    scale, shift_y = framing(pasted.place, pasted.found.box)
     assert scale == pytest.approx(1 / 0.9)
     assert shift_y == pytest.approx(0.1)
-    crop = crop_face(pasted.frame.pixels, pasted.found, CropMargin(scale, shift_y), (144, 144))
+    crop = crop_face(pasted.frame.pixels, pasted.found.box, CropMargin(scale, shift_y), (144, 144))
     assert crop.tolist() == pasted.frame.pixels[72:216, 72:216].tolist()
 
 
@@ -134,7 +134,7 @@ def test_the_shipped_margin_is_what_the_detector_needs(data: Path) -> None:
     yunet = YuNet(model=data / "models" / "face_detection_yunet_2023mar.onnx")
     pictures = find_labelled(data / "fer2013" / "fer2013-train-validation.zip", "validation")[::60]
     pasted = [paste(picture.read(), side, yunet) for side in SIDES_PX for picture in pictures]
-    frames = [framing(one.place, one.found) for one in pasted if one.found is not None]
+    frames = [framing(one.place, one.found.box) for one in pasted if one.found is not None]
     assert len(frames) > 0.8 * len(pasted)
     scale, shift_y = np.median(frames, axis=0)
     fit, margin = card.crop_fits["yunet"], card.crop_margins["yunet"]
