@@ -77,6 +77,13 @@ def test_a_tilted_face_is_cut_out_upright(roll_deg: float, side_px: int) -> None
     assert not (crop == 255).any()
 
 
+def test_a_head_that_is_hardly_tilted_is_left_as_it_is() -> None:
+    frame = np.random.default_rng(0).integers(0, 256, (20, 20), dtype=np.uint8)
+    straight = crop_face(frame, Box(4, 4, 8, 8), AS_IS, (8, 8))
+    assert (crop_face(frame, Box(4, 4, 8, 8), AS_IS, (8, 8), roll_deg=-3.0) == straight).all()
+    assert (crop_face(frame, Box(4, 4, 8, 8), AS_IS, (8, 8), roll_deg=-3.1) != straight).any()
+
+
 def test_a_tilted_face_at_the_border_is_filled_up() -> None:
     frame = np.full((30, 30), 7, np.uint8)
     assert (crop_face(frame, Box(-10, -10, 20, 20), AS_IS, (16, 12), roll_deg=30.0) == np.full((16, 12), 7)).all()
