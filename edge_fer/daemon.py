@@ -33,6 +33,7 @@ class Daemon:
         assembly: the parts, ready to run; closed by `run`.
         control: what is asked of it meanwhile.
         load: reads the configuration anew, when a reload is asked for.
+        taken_over: called with every configuration that took the place of another.
         supervision: tells systemd how it goes; None: nobody.
         cooling: looks after the board.
         clock: monotonic seconds.
@@ -44,6 +45,7 @@ class Daemon:
         *,
         control: Control,
         load: Callable[[], Config],
+        taken_over: Callable[[Config], object] = lambda _config: None,
         supervision: Supervision | None = None,
         cooling: Cooling | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -51,6 +53,7 @@ class Daemon:
         self._parts = assembly
         self._control = control
         self._load = load
+        self._taken_over = taken_over
         self._clock = clock
         self._supervision = supervision or Supervision(Notifier(), clock())
         self._cooling = cooling or Cooling()
@@ -225,11 +228,15 @@ class Daemon:
         """
         changed = self._parts.change_to(config)
         if changed:
-            logging.getLogger().setLevel(config.log.level.upper())
+            self._taken_over(config)
             self._camera_online = None
             self._vitals = Vitals(self._parts, self._clock())
             self._announce()
         return changed
+
+
+def _set_log_level(config: Config) -> None:
+    logging.getLogger().setLevel(config.log.level.upper())
 
 
 SIGNALS: Final = {signal.SIGTERM: Wish.STOP, signal.SIGINT: Wish.STOP, signal.SIGHUP: Wish.RELOAD}
@@ -267,7 +274,7 @@ def run_daemon(
     try:
         supervision = Supervision(Notifier.from_environ(os.environ), time.monotonic(), journal_fields)
         assembly = Assembly(config, control=control, output=output)
-        daemon = Daemon(assembly, control=control, load=load, supervision=supervision)
+        daemon = Daemon(assembly, control=control, load=load, taken_over=_set_log_level, supervision=supervision)
         when_ready()
         return daemon.run()
     finally:
