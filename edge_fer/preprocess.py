@@ -24,7 +24,7 @@ FACE_DEVIATION: Final = 55.0
 """Mean and standard deviation of the gray values in an average picture of FER2013."""
 
 STRAIGHT_DEG: Final = 3.0
-"""A head tilted by less is left as it is: that much landmarks err, and turning costs a little sharpness."""
+"""A head tilted by less is left as it is: turning it gains nothing, and costs a little sharpness."""
 
 DARK_DEVIATION: Final = 20.0
 """Crops of less contrast, as standard deviation of gray values, are lightened."""

@@ -1,6 +1,5 @@
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from edge_fer.bench.figures import Figures
 from edge_fer.bench.variants import Choices, Way, measure_apart, side_by_side
 from edge_fer.config import CameraConfig, Config, DetectorConfig, MqttConfig
 from edge_fer.errors import EdgeFerError
+from tests.conftest import free_port
 from tests.mjpeg import MjpegServer
 
 if TYPE_CHECKING:
@@ -78,9 +78,7 @@ def test_a_process_of_its_own_measures_without_the_broker(monkeypatch: pytest.Mo
 
 @pytest.fixture
 def closed_camera() -> Iterator[MjpegServer]:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    camera = MjpegServer(port, user="ada:hunter2")
+    camera = MjpegServer(free_port(), user="ada:hunter2")
     yield camera
     camera.kill()
 
@@ -106,15 +104,15 @@ def test_a_password_is_nowhere_on_disk_even_if_the_bench_is_killed(closed_camera
         env=os.environ | {"TMPDIR": str(scratch)},
         start_new_session=True,
     )
+    children = Path(f"/proc/{bench.pid}/task/{bench.pid}/children")
     try:
-        while not (apart := list(scratch.glob("edge-fer-bench-*"))):
+        while not children.read_text():  # one that is given the configuration
             assert bench.poll() is None
             time.sleep(0.01)
-        time.sleep(0.5)  # by now its child reads what it was given
     finally:
         os.killpg(bench.pid, signal.SIGKILL)
         bench.wait()
-    assert apart
+    assert len(list(scratch.glob("edge-fer-bench-*"))) == 1  # it was killed before it could clear up
     assert [path for path in scratch.rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()] == []
 
 

@@ -134,9 +134,7 @@ def test_the_box_that_covers_the_face_counts() -> None:
     place = Box(100, 100, 50, 50)
     far, near, nearer = Box(0, 0, 50, 50), Box(110, 110, 50, 50), Box(102, 98, 50, 50)
     frame = Frame(GRAY, 0.0, 0)
-    found = find(frame, place, Finds(far, near, nearer))
-    assert found is not None
-    assert found.box == nearer
+    assert find(frame, place, Finds(far, near, nearer)) == Face(nearer, 0.9)
     assert find(frame, place, Finds(far)) is None
     assert find(frame, place, Finds()) is None
 
