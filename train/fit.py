@@ -63,6 +63,7 @@ def train(
     keras.config.set_dtype_policy("float32")
     with alone():
         shipped = _new_net(recipe, dataset, run)
+        start_weights = shipped.get_weights()
         shipped_training = training_model(shipped, recipe)
         teachers = [on_fast_kernels(load_teacher(saved_model(t, run), dataset), policy) for t in recipe.teachers]
     keras.config.set_dtype_policy(policy)
@@ -91,7 +92,8 @@ def train(
         if not state["stopped"] and state["epoch"] < stage.epochs:
             judge = Judge(
                 shipped, shipped_training, dataset=dataset, monitor=recipe.monitor, run=run,
-                averaged=bool(recipe.ema), seed=recipe.seed, writes=share.writes,
+                averaged=bool(recipe.ema), start_weights=start_weights, start_share=recipe.start_weight,
+                seed=recipe.seed, writes=share.writes,
             )  # fmt: skip
             watching = watchers(recipe)
             checkpoint = Checkpoint(run, state, judge, watching, writes=share.writes)

@@ -65,7 +65,8 @@ class Judge(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
     """Judges the network as it would ship after every epoch, and keeps the best.
 
     What ships is a float32 copy with the averaged weights and recalibrated BatchNorm; the training model keeps its own
-    weights. Adds `val_accuracy`, `val_macro_f1` and `val_loss` to the epoch's logs.
+    weights. A share of the weights that training began with may be mixed in, which keeps what was known before beside
+    what was learned since (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022). Adds `val_accuracy`, `val_macro_f1` and `val_loss` to the epoch's logs.
 
     Args:
         shipped: float32 copy of the network in training.
@@ -74,6 +75,8 @@ class Judge(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
         monitor: which of the logs decides what is best.
         run: the best is saved there as `model.keras`, the newest as `last.keras`.
         averaged: whether the optimizer averages weights.
+        start_weights: those of `shipped` when training began.
+        start_share: how much of them is in what ships, 0 to 1.
         seed: chooses the pictures for recalibration.
         writes: whether this process saves.
     """
@@ -87,6 +90,8 @@ class Judge(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
         monitor: str,
         run: Path,
         averaged: bool,
+        start_weights: list[NDArray[np.float32]],
+        start_share: float,
         seed: int,
         writes: bool = True,
     ) -> None:
@@ -97,6 +102,7 @@ class Judge(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
         self._fast = on_fast_kernels(shipped)
         self._dataset, self._monitor, self._run = dataset, monitor, run
         self._averaged, self._seed, self._writes = averaged, seed, writes
+        self._start_weights, self._start_share = start_weights, np.float32(start_share)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:  # noqa: ARG002  Keras' signature
         """Judge, and save what is best and newest."""
@@ -125,7 +131,8 @@ class Judge(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
         with alone():
             for variable, value in zip(self._copy.variables, current, strict=True):
                 variable.assign(value)
-            self._fast.set_weights(self._shipped.get_weights())
+            pairs = zip(self._shipped.get_weights(), self._start_weights, strict=True)
+            self._fast.set_weights([now + self._start_share * (start - now) for now, start in pairs])
             recalibrate(self._fast, self._dataset.train.images, self._seed)
             self._shipped.set_weights(self._fast.get_weights())
 

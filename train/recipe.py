@@ -64,6 +64,9 @@ class Recipe(_Model):
         description="saved model whose weights training begins with, as for one's own pictures; or the recipe of one, "
         "which is trained first",
     )
+    start_weight: Fraction = Field(
+        default=0.0, description="share of the start's weights in the model that is judged and saved"
+    )
     size: int = Field(default=48, ge=16, le=512, description="side of the square pictures the net is fed, in pixels")
     seed: int = Field(default=0, ge=0, description="seed of everything random")
     epochs: int = Field(default=24, ge=1, description="epochs of the first stage")
@@ -119,6 +122,8 @@ class Recipe(_Model):
 
     @model_validator(mode="after")
     def _agrees(self) -> "Recipe":
+        if self.start_weight and not self.start:
+            raise ValueError("start_weight is a share of the start's weights: it needs start")
         if self.reduce_on_plateau and self.schedule != "constant":
             raise ValueError("reduce_on_plateau cuts a constant rate: it needs schedule: constant")
         if self.loss == "sparse" and (

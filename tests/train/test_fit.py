@@ -195,6 +195,25 @@ def test_a_run_begins_with_the_weights_it_is_given(bands: Dataset, tmp_path: Pat
         np.testing.assert_allclose(other, one, atol=1e-6)
 
 
+def test_a_share_of_the_start_stays_in_what_is_saved(bands: Dataset, tmp_path: Path) -> None:
+    build("edge", (24, 24, 1), 3, TINY.net_args).save(tmp_path / "start.keras")
+    learning = TINY.model_copy(update={"epochs": 2, "start": str(tmp_path / "start.keras")})
+    train(learning, bands, tmp_path / "whole")
+    train(learning.model_copy(update={"start_weight": 0.25}), bands, tmp_path / "mixed")
+    begun = keras.saving.load_model(tmp_path / "start.keras", compile=False)
+    trained, mixed = (
+        keras.saving.load_model(tmp_path / run / "last.keras", compile=False) for run in ("whole", "mixed")
+    )
+    kernels = [[w for w in net.get_weights() if w.ndim == 4] for net in (begun, trained, mixed)]
+    for before, after, saved in zip(*kernels, strict=True):
+        assert not np.array_equal(before, after)
+        np.testing.assert_allclose(saved, 0.25 * before + 0.75 * after, atol=1e-6)
+    last = pd.read_csv(tmp_path / "mixed" / "history.csv").iloc[-1]
+    validation = bands.validation
+    scores = score(predict(mixed, validation.images), validation.labels, bands.classes)
+    assert (scores.accuracy, scores.nll) == (last["val_accuracy"], pytest.approx(last["val_loss"]))
+
+
 def test_logits_begin_afresh_where_labels_are_others(bands: Dataset, tmp_path: Path) -> None:
     first = train(TINY.model_copy(update={"epochs": 2}), bands, tmp_path)
     (tmp_path / "run.json").write_text(json.dumps({"labels": ["a", "b"]}))
