@@ -66,7 +66,8 @@ class Judge(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
 
     What ships is a float32 copy with the averaged weights and recalibrated BatchNorm; the training model keeps its own
     weights. A share of the weights that training began with may be mixed in, which keeps what was known before beside
-    what was learned since (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022). Adds `val_accuracy`, `val_macro_f1` and `val_loss` to the epoch's logs.
+    what was learned since (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022). Adds `val_accuracy`,
+    `val_macro_f1` and `val_loss` to the epoch's logs.
 
     Args:
         shipped: float32 copy of the network in training.
