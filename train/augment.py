@@ -158,7 +158,7 @@ def _headwear(
     """Hats, scarves, and hoods, which are both: how much they hide (0 to 1), their gray; (n, height, width, 1) each.
 
     The brim runs above the eyes, at most over the brows, straight or as a bow that hangs down on both sides of the
-    face; the scarf likewise below the mouth.
+    face; the scarf likewise below the mouth. Most are nearly white or nearly black, as it is those that mislead.
     """
 
     def draw(low: float, high: float) -> NDArray[np.float64]:
@@ -175,7 +175,8 @@ def _headwear(
     mask = 0.5 + 0.5 * np.tanh(inside / draw(0.01, 0.04))
     mask *= rng.random((n, 1, 1)) < probability
     ribs = np.cos(2 * np.pi * (draw(0, 8) * x + draw(-8, 8) * y + draw(0, 1)))
-    cloth = draw(0, 1) + draw(0, 0.2) * ribs + draw(0, 0.1) * rng.standard_normal((n, height, width))
+    dye = 0.5 - 0.5 * np.cos(np.pi * draw(0, 1))
+    cloth = dye + draw(0, 0.2) * ribs + draw(0, 0.1) * rng.standard_normal((n, height, width))
     return mask[..., np.newaxis].astype(np.float32), np.clip(cloth, 0, 1)[..., np.newaxis].astype(np.float32)
 
 

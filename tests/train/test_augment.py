@@ -131,11 +131,12 @@ def test_shade_darkens_one_side_and_spares_the_others() -> None:
 
 
 def test_headwear_hides_what_is_above_the_eyes_or_below_the_mouth() -> None:
-    black = np.zeros((1024, 48, 48), np.uint8)
-    gray = views(STILL.model_copy(update={"headwear": 0.5}), black)[..., 0]
-    worn = gray.max(axis=(1, 2)) > 0.1
+    options, black = STILL.model_copy(update={"headwear": 0.5}), np.zeros((1024, 48, 48), np.uint8)
+    cloth, over_white = (views(options, picture)[..., 0] for picture in (black, ~black))
+    covered = cloth - over_white + 1
+    worn = covered.max(axis=(1, 2)) > 0.5
     assert 430 < worn.sum() < 570
-    hidden = gray[worn] > 0.05
+    hidden = covered[worn] > 0.5
     above, below = hidden[:, 0].mean(axis=1) > 0.3, hidden[:, -1].mean(axis=1) > 0.3
     assert (above & ~below).mean() == pytest.approx(0.5, abs=0.06)  # a hat
     assert (below & ~above).mean() == pytest.approx(0.2, abs=0.06)  # a scarf
@@ -146,6 +147,9 @@ def test_headwear_hides_what_is_above_the_eyes_or_below_the_mouth() -> None:
     assert middle[-2:].max() > 0.4
     sides = hidden[:, :, [0, 1, 46, 47]].mean(axis=(0, 2))
     assert (sides[12:20] > middle[12:20] + 0.15).all()  # brims hang down on both sides
+    inside = covered[worn] >= 0.95 * covered[worn].max(axis=(1, 2), keepdims=True)
+    dyes = np.array([np.median(gray[within]) for gray, within in zip(cloth[worn], inside, strict=True)])
+    assert [(dyes < 0.2).mean(), (dyes > 0.8).mean()] == pytest.approx([0.295, 0.295], abs=0.06)  # the arcsine's tails
 
 
 def test_blur_is_gaussian_and_spares_the_others() -> None:
