@@ -73,7 +73,7 @@ class Judge(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
         shipped: float32 copy of the network in training.
         shipped_training: its training model, variable for variable like the one in training.
         dataset: judged on `validation`, recalibrated on `train`.
-        monitor: which of the logs decides what is best.
+        monitor: which of the logs decides what is best; `none`: it is the newest.
         run: the best is saved there as `model.keras`, the newest as `last.keras`.
         averaged: whether the optimizer averages weights.
         start_weights: those of `shipped` when training began.
@@ -113,8 +113,9 @@ class Judge(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
             scores = score(predict(self._fast, validation.images), validation.labels, self._dataset.classes)
         logs |= {"val_accuracy": scores.accuracy, "val_macro_f1": scores.macro_f1, "val_loss": scores.nll}
         logs["learning_rate"] = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        value = -logs["val_loss"] if self._monitor == "val_loss" else logs[self._monitor]
-        if self.best is None or value > self.best:
+        values = {**logs, "val_loss": -logs["val_loss"], "none": 0.0}
+        value = values[self._monitor]
+        if self.best is None or value > self.best or self._monitor == "none":
             self.best, self.best_weights = value, self._shipped.get_weights()
             if self._writes:
                 save_whole(self._shipped, self._run / "model.keras")

@@ -111,8 +111,9 @@ class Recipe(_Model):
         default=0, ge=0, description="epochs without improvement that cut a constant rate; 0: never"
     )
     plateau_factor: float = Field(default=0.5, gt=0, lt=1, description="what the rate is cut by")
-    monitor: Literal["val_accuracy", "val_macro_f1", "val_loss"] = Field(
-        default="val_accuracy", description="what improvement means, and the best model is chosen by"
+    monitor: Literal["val_accuracy", "val_macro_f1", "val_loss", "none"] = Field(
+        default="val_accuracy",
+        description="what improvement means, and the best model is chosen by; none: the newest is kept",
     )
     ema: Fraction = Field(default=0.0, description="momentum per step of the averaged weights; 0: no averaging")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
@@ -124,6 +125,8 @@ class Recipe(_Model):
     def _agrees(self) -> "Recipe":
         if self.start_weight and not self.start:
             raise ValueError("start_weight is a share of the start's weights: it needs start")
+        if self.monitor == "none" and (self.early_stopping or self.reduce_on_plateau):
+            raise ValueError("early_stopping and reduce_on_plateau wait for improvement: they need a monitor")
         if self.reduce_on_plateau and self.schedule != "constant":
             raise ValueError("reduce_on_plateau cuts a constant rate: it needs schedule: constant")
         if self.loss == "sparse" and (

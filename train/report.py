@@ -64,7 +64,6 @@ def write_report(
         for name in ("validation", "test")
         if name in dataset.splits
     }
-    best = history[recipe.monitor]
     account = {
         "labels": list(dataset.classes),
         "input_size": list(dataset.size),
@@ -77,7 +76,7 @@ def write_report(
             "pictures": {name: len(split) for name, split in dataset.splits.items()},
             "options": options.model_dump(mode="json", exclude={"cache", "exclude", "votes"}),
         },
-        "best_epoch": 1 + int(best.argmin() if recipe.monitor == "val_loss" else best.argmax()),
+        "best_epoch": _best_epoch(history, recipe.monitor),
         "epochs": len(history),
         "scores": {name: asdict(s) for name, s in scores.items()},
         **provenance(),
@@ -86,6 +85,12 @@ def write_report(
     text = yaml.safe_dump(recipe.model_dump(mode="json", exclude_defaults=True), sort_keys=False)
     write_atomically(run / "recipe.yaml", text.encode())
     write_atomically(run / "report.html", _page(run, account, scores, dataset, history).encode())
+
+
+def _best_epoch(history: pd.DataFrame, monitor: str) -> int:
+    if monitor == "none":
+        return len(history)
+    return 1 + int(history[monitor].argmin() if monitor == "val_loss" else history[monitor].argmax())
 
 
 def _judge_split(run: Path, net: keras.Model, name: str, split: Split, classes: tuple[str, ...]) -> Scores:

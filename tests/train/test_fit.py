@@ -195,6 +195,15 @@ def test_a_run_begins_with_the_weights_it_is_given(bands: Dataset, tmp_path: Pat
         np.testing.assert_allclose(other, one, atol=1e-6)
 
 
+def test_without_a_monitor_the_newest_is_kept(bands: Dataset, tmp_path: Path) -> None:
+    worsens = {"stages": (Stage(epochs=1, learning_rate=1.0),), "epochs": 3, "warmup_epochs": 0}
+    kept = train(TINY.model_copy(update={**worsens, "monitor": "none"}), bands, tmp_path)
+    loss = pd.read_csv(tmp_path / "history.csv")["val_loss"]
+    assert loss.iloc[-1] > loss.min()
+    last = keras.saving.load_model(tmp_path / "last.keras", compile=False)
+    assert np.array_equal(predict(kept, bands.validation.images), predict(last, bands.validation.images))
+
+
 def test_a_share_of_the_start_stays_in_what_is_saved(bands: Dataset, tmp_path: Path) -> None:
     build("edge", (24, 24, 1), 3, TINY.net_args).save(tmp_path / "start.keras")
     learning = TINY.model_copy(update={"epochs": 2, "start": str(tmp_path / "start.keras")})

@@ -46,6 +46,7 @@ def test_every_published_recipe_is_valid() -> None:
         ({"epoch": 3}, "options: epoch: Extra inputs are not permitted"),
         ({"augmentation": {"flip": 2}}, "options: augmentation.flip: Input should be less than or equal to 1"),
         ({"start_weight": 0.5}, "it needs start"),
+        ({"monitor": "none", "early_stopping": 2}, "they need a monitor"),
         ({"reduce_on_plateau": 3}, "it needs schedule: constant"),
         ({"loss": "sparse", "label_smoothing": 0.1}, "need loss: categorical"),
     ],

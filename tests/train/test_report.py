@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 from pathlib import Path
 
 import cv2
@@ -52,6 +53,15 @@ def test_the_account_of_a_run(run: Path, bands: Dataset) -> None:
     assert account["data"]["pictures"] == {"train": 96, "validation": 30, "test": 30}
     assert account["versions"]["keras"] == keras.__version__
     assert "/home/somebody" not in (run / "run.json").read_text()
+
+
+def test_without_a_monitor_the_last_epoch_is_the_one_that_was_kept(run: Path, bands: Dataset, tmp_path: Path) -> None:
+    shutil.copy(run / "history.csv", tmp_path)
+    recipe = Recipe(size=24, epochs=2, monitor="none")
+    write_report(
+        tmp_path, says_its_brightest_third(), recipe=recipe, dataset=bands, source="bands.zip", options=DataOptions()
+    )
+    assert json.loads((tmp_path / "run.json").read_text())["best_epoch"] == 2
 
 
 def test_wrong_answers_are_listed_the_most_confident_first(run: Path) -> None:
