@@ -7,6 +7,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_fer.config import WebConfig
@@ -36,12 +37,12 @@ def check_certificate(settings: WebConfig) -> bool:
         PageError: it cannot be used.
     """
     cert_file, key_file = settings.cert_file, settings.key_file
-    if cert_file is None:
+    if cert_file is None or key_file is None:
         return False
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert_file, key_file, password="")
-    except ssl.SSLError:
-        reason: object = "they do not belong together"
+    except ssl.SSLError as error:
+        reason: object = _misfit(cert_file, key_file, error)
     except OSError as error:
         reason = error.strerror or error
     else:
@@ -50,6 +51,20 @@ def check_certificate(settings: WebConfig) -> bool:
         f"the live page: {cert_file} and {key_file} cannot be used: {reason}; "
         "give a certificate and its private key, both PEM, without a passphrase"
     )
+
+
+def _misfit(cert_file: Path, key_file: Path, error: ssl.SSLError) -> str:
+    """What is wrong with two files that OpenSSL refuses; its own reason seldom says which of them it means."""
+    if b"CERTIFICATE-----" not in cert_file.read_bytes():
+        return f"{cert_file} holds no certificate"
+    key = key_file.read_bytes()
+    if b"PRIVATE KEY-----" not in key:
+        return f"{key_file} holds no private key"
+    if b"ENCRYPTED" in key:
+        return f"{key_file} has a passphrase"
+    if error.reason == "KEY_VALUES_MISMATCH":
+        return "they do not belong together"
+    return "one of them is damaged"
 
 
 def _encode_with_opencv(frame: Frame) -> bytes:

@@ -238,7 +238,9 @@ def test_connections_are_counted_before_they_agree_on_encryption(certificate: di
     page.close()
 
 
-def test_a_certificate_that_cannot_be_used_is_said_in_one_sentence(certificate: dict[str, Path]) -> None:
+def test_a_certificate_that_cannot_be_used_is_said_in_one_sentence(
+    certificate: dict[str, Path], tmp_path: Path
+) -> None:
     def start(**files: Any) -> str:
         with pytest.raises(PageError) as caught:
             LivePage(WebConfig.model_validate({"port": 0, **files}), ask=print).start()
@@ -250,4 +252,15 @@ def test_a_certificate_that_cannot_be_used_is_said_in_one_sentence(certificate: 
     assert start(**missing) == (
         f"the live page: {cert} and missing.pem cannot be used: No such file or directory; {right}"
     )
-    assert start(cert_file=cert, key_file=cert).endswith(f" cannot be used: they do not belong together; {right}")
+    key = certificate["key_file"]
+    assert start(cert_file=cert, key_file=cert).endswith(f" cannot be used: {cert} holds no private key; {right}")
+    assert start(cert_file=key, key_file=cert).endswith(f" cannot be used: {key} holds no certificate; {right}")
+    other, locked, cut = (tmp_path / name for name in ("other.pem", "locked.pem", "cut.pem"))
+    openssl = str(shutil.which("openssl"))
+    curve = ["-algorithm", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    for options in (["-out", str(other)], ["-aes256", "-pass", "pass:secret", "-out", str(locked)]):
+        subprocess.run([openssl, "genpkey", *curve, *options], check=True, capture_output=True)
+    cut.write_bytes(key.read_bytes()[:120])
+    assert start(cert_file=cert, key_file=other).endswith(f" cannot be used: they do not belong together; {right}")
+    assert start(cert_file=cert, key_file=locked).endswith(f" cannot be used: {locked} has a passphrase; {right}")
+    assert start(cert_file=cert, key_file=cut).endswith(f" cannot be used: one of them is damaged; {right}")
