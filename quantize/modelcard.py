@@ -106,8 +106,8 @@ def _calibration(card: Card) -> str:
         "### Calibration\n\n"
         f"One temperature, {card.temperature:.3f}, fitted on the {fit.split} split's int8 logits: expected "
         f"calibration error {fit.ece_before:.4f} before and {fit.ece_after:.4f} after, negative log-likelihood "
-        f"{fit.nll_before:.4f} before and {fit.nll_after:.4f} after. The same split chose the model among its "
-        "epochs, so a split that was never looked at will score somewhat lower.\n"
+        f"{fit.nll_before:.4f} before and {fit.nll_after:.4f} after. The same split chose among "
+        "networks, so a split that was never looked at will score somewhat lower.\n"
     )
 
 
