@@ -113,9 +113,9 @@ class Judge(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
             scores = score(predict(self._fast, validation.images), validation.labels, self._dataset.classes)
         logs |= {"val_accuracy": scores.accuracy, "val_macro_f1": scores.macro_f1, "val_loss": scores.nll}
         logs["learning_rate"] = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        values = {**logs, "val_loss": -logs["val_loss"], "none": 0.0}
-        value = values[self._monitor]
-        if self.best is None or value > self.best or self._monitor == "none":
+        newer = 1.0 + (self.best or 0.0)  # each epoch improves on the one before
+        value = {**logs, "val_loss": -logs["val_loss"], "none": newer}[self._monitor]
+        if self.best is None or value > self.best:
             self.best, self.best_weights = value, self._shipped.get_weights()
             if self._writes:
                 save_whole(self._shipped, self._run / "model.keras")

@@ -15,8 +15,14 @@ from .data.dataset import Images, Split
 from .recipe import Recipe
 
 
-def save_curves(history: pd.DataFrame, path: Path) -> None:
-    """Draw accuracy and loss over the epochs, training and validation; a dotted line where a stage begins."""
+def save_curves(history: pd.DataFrame, path: Path, kept: int) -> None:
+    """Draw accuracy and loss over the epochs, training and validation; a dotted line where a stage begins.
+
+    Args:
+        history: a row per epoch, with the columns of `history.csv`.
+        path: the picture; its suffix decides the format.
+        kept: the epoch whose network was kept, from 1 on.
+    """
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     epochs = np.arange(1, len(history) + 1)
@@ -28,8 +34,7 @@ def save_curves(history: pd.DataFrame, path: Path) -> None:
         axes.set(xlabel="epoch", ylabel=name)
         axes.grid(alpha=0.3)
         axes.legend()
-    best = int(history["val_accuracy"].argmax())
-    left.set_title(f"best: {history['val_accuracy'][best]:.1%} in epoch {best + 1}")
+    left.set_title(f"kept: {history['val_accuracy'][kept - 1]:.1%} in epoch {kept}")
     figure.savefig(path, dpi=120)
 
 

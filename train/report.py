@@ -57,7 +57,8 @@ def write_report(
     if dataset.set_apart:
         write_atomically(run / "validation.txt", "\n".join(dataset.validation.names).encode())
     history = pd.read_csv(run / "history.csv")
-    save_curves(history, run / "curves.png")
+    best_epoch = _best_epoch(history, recipe.monitor)
+    save_curves(history, run / "curves.png", best_epoch)
     save_augmentation(run / "augmentation.png", dataset.train, recipe)
     scores = {
         name: _judge_split(run, net, name, dataset.splits[name], dataset.classes)
@@ -76,7 +77,7 @@ def write_report(
             "pictures": {name: len(split) for name, split in dataset.splits.items()},
             "options": options.model_dump(mode="json", exclude={"cache", "exclude", "votes"}),
         },
-        "best_epoch": _best_epoch(history, recipe.monitor),
+        "best_epoch": best_epoch,
         "epochs": len(history),
         "scores": {name: asdict(s) for name, s in scores.items()},
         **provenance(),
@@ -88,6 +89,7 @@ def write_report(
 
 
 def _best_epoch(history: pd.DataFrame, monitor: str) -> int:
+    """The epoch, from 1 on, whose network was kept; see `edge_fer_train.judge.Judge`."""
     if monitor == "none":
         return len(history)
     return 1 + int(history[monitor].argmin() if monitor == "val_loss" else history[monitor].argmax())

@@ -12,6 +12,7 @@ import pytest
 from edge_fer_train.__main__ import main
 from edge_fer_train.data.dataset import Dataset
 from edge_fer_train.data.options import DataOptions
+from edge_fer_train.plots import save_curves
 from edge_fer_train.recipe import Recipe
 from edge_fer_train.report import write_report
 
@@ -62,6 +63,13 @@ def test_without_a_monitor_the_last_epoch_is_the_one_that_was_kept(run: Path, ba
         tmp_path, says_its_brightest_third(), recipe=recipe, dataset=bands, source="bands.zip", options=DataOptions()
     )
     assert json.loads((tmp_path / "run.json").read_text())["best_epoch"] == 2
+
+
+def test_the_curves_name_the_epoch_that_was_kept_not_the_most_accurate(tmp_path: Path) -> None:
+    history = {"stage": [1, 1, 1], "accuracy": [0.3, 0.6, 0.7], "loss": [1.2, 1.0, 0.9]}
+    judged = {"val_accuracy": [0.5, 0.4, 0.45], "val_loss": [1.1, 1.0, 1.3]}
+    save_curves(pd.DataFrame(history | judged), tmp_path / "curves.svg", kept=3)
+    assert "<!-- kept: 45.0% in epoch 3 -->" in (tmp_path / "curves.svg").read_text()
 
 
 def test_wrong_answers_are_listed_the_most_confident_first(run: Path) -> None:
