@@ -94,6 +94,7 @@ def test_a_late_subscriber_finds_the_state_but_nothing_else(
     sink.publish(0, [make_reading(4)])
     sink.health(report)
     early.wait_for("kitchen/health")
+    early.wait_for("kitchen/event")  # confirmed ones have a queue of their own
     late = mosquitto.subscribe("edge-fer/#")
     late.wait_for("kitchen/emotion")
     sink.camera(online=False)
