@@ -38,13 +38,13 @@ def run(args: argparse.Namespace) -> int:
     """
     from edge_fer.card import find_model, load_model_files  # noqa: PLC0415  OpenCV
     from edge_fer.judgement import judge  # noqa: PLC0415  likewise
-    from edge_fer.labelled import find_labelled  # noqa: PLC0415  OpenCV
+    from edge_fer.labelled import find_labelled, readable  # noqa: PLC0415  OpenCV
     from edge_fer.tflite import Network, softmax  # noqa: PLC0415  OpenCV, by way of the card
 
     if args.plots:
         from edge_fer.plots import draw_confusion, draw_reliability  # noqa: PLC0415  matplotlib, an extra
     card, content = load_model_files(find_model(args.model))
-    pictures = find_labelled(args.source, args.split)
+    pictures = readable(find_labelled(args.source, args.split), args.source)
     about: dict[str, object] = {}
     if args.votes:
         from edge_fer.ferplus import EIGHT, judge_by_votes, protocol, read_majorities, relabel  # noqa: PLC0415  OpenCV

@@ -4,10 +4,11 @@ The pictures are face crops already; each is read when it is asked for, so a lon
 """
 
 import csv
+import logging
 import math
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,8 @@ import numpy as np
 from edge_fer.errors import DataError
 from edge_fer.records import LABELS, GrayImage
 
+_log = logging.getLogger(__name__)
+
 PICTURES: Final = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".tif", ".tiff", ".webp"})
 
 SPLITS: Final = {
@@ -31,6 +34,9 @@ SPLITS: Final = {
 
 NUMBERED: Final = (*LABELS, "contempt")
 """What the numbers in a CSV's column emotion mean: FER2013's seven, and CK+'s eighth."""
+
+MOST_UNREADABLE: Final = 0.01
+"""Share of a list that may be damaged, as the trainer has it; a list with more is another than it is taken for."""
 
 _SYNONYMS: Final = {
     "anger": "angry",
@@ -99,6 +105,34 @@ def find_labelled(source: Path, split: str | None = None) -> list[LabelledPictur
     if zipfile.is_zipfile(source):
         return _in_folders(zipfile.Path(source), source, split)
     raise DataError(f"{source}: neither a folder, nor a zip archive, nor a CSV file")
+
+
+def readable(pictures: Sequence[LabelledPicture], source: Path) -> list[LabelledPicture]:
+    """Leave out what cannot be read, each with a line in the log; every picture is decoded for it.
+
+    Args:
+        pictures: as `find_labelled` lists them.
+        source: what they come from, for messages.
+
+    Raises:
+        DataError: it is more than one in a hundred, or all there is.
+    """
+    kept, problems = [], []
+    for picture in pictures:
+        try:
+            picture.read()
+        except DataError as error:
+            problems.append(error)
+        else:
+            kept.append(picture)
+    if len(problems) > MOST_UNREADABLE * len(pictures):
+        raise DataError(
+            f"{problems[0]} ({source}: {len(problems)} of {len(pictures)} pictures cannot be read; "
+            "one in a hundred would be left out)"
+        )
+    for problem in problems:
+        _log.warning("Left out: %s", problem)
+    return kept
 
 
 def _in_folders(root: _Folder, shown: Path, split: str | None) -> list[LabelledPicture]:

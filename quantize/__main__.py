@@ -175,7 +175,7 @@ def _card(words: Sequence[str]) -> int:
     if bool(args.votes) != bool(args.data):
         parser.error("--votes and --data belong together")
     from edge_fer.card import load_model_files  # noqa: PLC0415
-    from edge_fer.labelled import find_labelled  # noqa: PLC0415
+    from edge_fer.labelled import find_labelled, readable  # noqa: PLC0415
 
     from .latency import measure_latency, read_instructions  # noqa: PLC0415
     from .ptq import write_card  # noqa: PLC0415
@@ -188,7 +188,7 @@ def _card(words: Sequence[str]) -> int:
         from .splits import without  # noqa: PLC0415
         from .votes import fit_votes_head  # noqa: PLC0415
 
-        train = without(find_labelled(args.data, "train"), args.exclude)
+        train = readable(without(find_labelled(args.data, "train"), args.exclude), args.data)
         changes["votes_head"] = fit_votes_head(content, card, train, args.votes)
     write_card(card.model_copy(update=changes), args.model.parent)
     return 0

@@ -22,7 +22,7 @@ from edge_fer.classify import Classifier, crop_margin
 from edge_fer.detect import Detector
 from edge_fer.errors import DataError
 from edge_fer.judgement import judge, label_indices
-from edge_fer.labelled import LabelledPicture, find_labelled
+from edge_fer.labelled import LabelledPicture, find_labelled, readable
 from edge_fer.metrics import Interval, bootstrap_interval, sign_flips, wilson_interval
 from edge_fer.preprocess import CropMargin
 from edge_fer.records import Frame, Track
@@ -253,7 +253,7 @@ def run_robustness(
         EdgeFerError: a model, the data or the scenes are not what they must be.
     """
     candidates = [one for model in models for one in open_candidates(model, margins, detector.name)]
-    pictures = choose(find_labelled(data, "validation"), count, seed)
+    pictures = choose(readable(find_labelled(data, "validation"), data), count, seed)
     outcomes = measure(candidates, detector, pictures, find_backgrounds(scenes), seed=seed)
     make_folder(out)
     report = {

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_fer.errors import DataError
-from edge_fer.labelled import SPLITS, LabelledPicture, find_labelled, has_splits
+from edge_fer.labelled import SPLITS, LabelledPicture, find_labelled, has_splits, readable
 
 SET_APART = "validation.txt"
 """What the trainer's run names its validation pictures in, where the data have no such split."""
@@ -26,18 +26,19 @@ class Splits:
 
 
 def find_splits(data: Path, run: Path | None = None) -> Splits:
-    """Find the training and the validation pictures.
+    """Find the training and the validation pictures, without those few that cannot be read.
 
     Args:
         data: labelled pictures, as `find_labelled` takes them.
         run: the trainer's run folder, which names the validation pictures if the data had none.
 
     Raises:
-        DataError: there are no such pictures, or those of the run are not among them.
+        DataError: there are no such pictures, too many cannot be read, or those of the run are not among them.
     """
     listing = run / SET_APART if run is not None else None
     if listing is None or not listing.exists():
-        return Splits(data, find_labelled(data, "train"), find_labelled(data, "validation"))
+        train, validation = (readable(find_labelled(data, split), data) for split in ("train", "validation"))
+        return Splits(data, train, validation)
     names = {_short(line) for line in listing.read_text(encoding="utf-8").splitlines()}
     pictures = find_labelled(data, "train" if has_splits(data) else None)
     validation = [one for one in pictures if one.source in names]
@@ -46,7 +47,8 @@ def find_splits(data: Path, run: Path | None = None) -> Splits:
             f"{data}: only {len(validation)} of the {len(names)} validation pictures that {listing} names are in it: "
             "give the data that the network was trained on"
         )
-    return Splits(data, [one for one in pictures if one.source not in names], validation)
+    train = readable([one for one in pictures if one.source not in names], data)
+    return Splits(data, train, readable(validation, data))
 
 
 def without(pictures: list[LabelledPicture], exclude: Path | None) -> list[LabelledPicture]:

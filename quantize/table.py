@@ -7,7 +7,7 @@ from pathlib import Path
 from edge_fer.card import Card, find_model, load_model_files
 from edge_fer.ferplus import judge_by_votes, read_majorities, relabel
 from edge_fer.judgement import judge
-from edge_fer.labelled import find_labelled
+from edge_fer.labelled import find_labelled, readable
 from edge_fer.metrics import Scores, score
 from edge_fer.tflite import Network, softmax
 
@@ -29,7 +29,7 @@ def evaluate(model: str, data: Path, votes: Path | None) -> Row:
     """
     card, content = load_model_files(find_model(model))
     network = Network(content, card)
-    pictures = find_labelled(data, "validation")
+    pictures = readable(find_labelled(data, "validation"), data)
     judgement = judge(network, card, pictures)
     own = score(softmax(judgement.logits, card.temperature), judgement.truth, card.labels)
     if votes is None:

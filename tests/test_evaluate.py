@@ -56,6 +56,15 @@ def test_the_report_is_what_the_daemon_would_say(faces: Path, tmp_path: Path) ->
     assert {"macro_f1", "ece", "nll"} <= report.keys()
 
 
+def test_a_damaged_picture_is_not_counted(faces: Path, tmp_path: Path) -> None:
+    for number in range(6, 100):
+        (faces / "happy" / f"{number}.png").symlink_to(faces / "happy" / "0.png")
+    (faces / "disgust" / "5.png").write_bytes(b"no picture")
+    assert evaluate(faces, "--model", TINY, "--json", tmp_path / "scores.json") == 0
+    per_class = json.loads((tmp_path / "scores.json").read_text())["per_class"]
+    assert (per_class["happy"]["n"], per_class["disgust"]["n"]) == (100, 5)
+
+
 def test_the_temperature_of_the_card_counts(faces: Path, tmp_path: Path) -> None:
     card, content = load_model_files(TINY)
     (tmp_path / "warm.tflite").write_bytes(content)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edge_fer.errors import DataError
-from edge_fer.labelled import find_labelled, has_splits
+from edge_fer.labelled import find_labelled, has_splits, readable
 
 
 @pytest.fixture
@@ -168,3 +168,36 @@ def test_whether_a_source_has_splits(tmp_path: Path, picture: Callable[[str, int
     assert (has_splits(tmp_path / "plain"), has_splits(tmp_path / "parted")) == (False, True)
     assert not has_splits(csv_file(tmp_path, "emotion,pixels\n"))
     assert has_splits(csv_file(tmp_path, "emotion,pixels, Usage\n"))
+
+
+@pytest.mark.parametrize("damaged", [1, 2, 3])
+def test_one_in_a_hundred_may_be_unreadable(
+    tmp_path: Path, picture: Callable[[str, int], None], caplog: pytest.LogCaptureFixture, damaged: int
+) -> None:
+    for number in range(200):
+        picture(f"happy/{number:03}.png", number)
+    for number in range(damaged):
+        (tmp_path / f"happy/{number:03}.png").write_bytes(b"no picture")
+    found = find_labelled(tmp_path)
+    if damaged < 3:
+        assert readable(found, tmp_path) == found[damaged:]
+        assert [message.rpartition("/")[2] for message in caplog.messages] == [
+            f"{number:03}.png: not a picture that can be read" for number in range(damaged)
+        ]
+    else:
+        with pytest.raises(DataError) as error:
+            readable(found, tmp_path)
+        assert str(error.value) == (
+            f"{tmp_path}/happy/000.png: not a picture that can be read ({tmp_path}: 3 of 200 pictures cannot be read; "
+            "one in a hundred would be left out)"
+        )
+        assert not caplog.messages
+
+
+def test_of_rows_likewise(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = ["3,0 0 0 0"] * 100
+    rows[41] = "3,0 0 0"
+    (tmp_path / "set.csv").write_text("\n".join(["emotion,pixels", *rows]))
+    kept = readable(find_labelled(tmp_path / "set.csv"), tmp_path / "set.csv")
+    assert len(kept) == 99
+    assert caplog.messages == ["Left out: set.csv:43: 3 pixels make no square picture"]

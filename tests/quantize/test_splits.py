@@ -61,3 +61,22 @@ def test_pictures_are_left_out_by_their_training_paths_alone(faces: Path, tmp_pa
     listing.write_text("validation/sad/01.png\n")
     with pytest.raises(DataError, match="none of its 1 paths is a training picture"):
         without(train, listing)
+
+
+@pytest.mark.parametrize("set_apart", [True, False])
+def test_a_damaged_picture_is_left_out_of_either_split(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, *, set_apart: bool
+) -> None:
+    """As the trainer left it out; of more than one in a hundred the quantizer says so and ends, as it does."""
+    rows = [f"{i % 3},{i % 256},{'PublicTest' if i % 2 else 'Training'}" for i in range(400)]
+    rows[10] = rows[11] = "0,1 2,Training"
+    rows[11] = rows[11].replace("Training", "PublicTest")
+    header = "emotion,pixels,Usage"
+    if set_apart:
+        rows = [row.rpartition(",")[0] for row in rows]
+        header = "emotion,pixels"
+        (tmp_path / "validation.txt").write_text("\n".join(f"set.csv:{2 + i}" for i in range(1, 400, 2)))
+    (tmp_path / "set.csv").write_text("\n".join([header, *rows]))
+    splits = find_splits(tmp_path / "set.csv", tmp_path)
+    assert (len(splits.train), len(splits.validation)) == (199, 199)
+    assert caplog.messages == [f"Left out: set.csv:{line}: 2 pixels make no square picture" for line in (12, 13)]
