@@ -70,11 +70,11 @@ def _quantize(words: Sequence[str]) -> int:
     from edge_fer.evaluate import table  # noqa: PLC0415  --help needs none of it
 
     from .ptq import check_folder, quantize, write  # noqa: PLC0415
-    from .splits import find_splits  # noqa: PLC0415
 
     check_folder(args.out)
-    card = write(quantize(_order(args), _today()), args.out)
-    _fit_installed_detectors(args.out / f"{card.name}.tflite", find_splits(args.data, args.model.parent))
+    quantized = quantize(_order(args), _today())
+    card = write(quantized, args.out)
+    _fit_installed_detectors(args.out / f"{card.name}.tflite", quantized.splits)
     print(table(card.scores["validation"]))  # noqa: T201
     print(f"{args.out / card.name}.tflite: {card.size_bytes:,} bytes, temperature {card.temperature:.3f}")  # noqa: T201
     return 0

@@ -73,12 +73,13 @@ def compare(order: Order, out: Path, today: date) -> str:
 
     quantized = quantize(order, today)
     card = quantized.card
-    truth = label_indices(quantized.validation, card.labels)
-    pictures = read_pictures(quantized.validation, card.input_size)
+    validation = quantized.splits.validation
+    truth = label_indices(validation, card.labels)
+    pictures = read_pictures(validation, card.input_size)
     float_content = to_float_tflite(quantized.model)
     keras_logits = np.asarray(quantized.model.predict(_to_float(pictures), verbose=0))
     float_logits, float_ms = run_float(float_content, pictures)
-    int8 = judge(Network(quantized.content, card), card, quantized.validation)
+    int8 = judge(Network(quantized.content, card), card, validation)
     reference = keras_logits.argmax(axis=1)
 
     def variant(name: str, logits: NDArray[np.float32], size: int, ms: float | None) -> Variant:

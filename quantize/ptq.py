@@ -24,7 +24,7 @@ from .calibration import balanced_list, fit_temperature
 from .latency import measure_latency
 from .methods import Method, read, to_int8
 from .modelcard import render
-from .splits import find_splits, without
+from .splits import Splits, find_splits, without
 from .votes import fit_votes_head
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class Quantized:
     content: bytes
     model: Any
     calibration: Sequence[LabelledPicture]
-    validation: Sequence[LabelledPicture]
+    splits: Splits
 
 
 def quantize(order: Order, today: date) -> Quantized:
@@ -122,7 +122,7 @@ def quantize(order: Order, today: date) -> Quantized:
     if order.votes is not None:
         card = card.model_copy(update={"votes_head": fit_votes_head(content, card, train, order.votes)})
     card = card.model_copy(update={"latency": measure_latency(content, card)})
-    return Quantized(scored(card, content, validation), content, model, calibration, validation)
+    return Quantized(scored(card, content, validation), content, model, calibration, splits)
 
 
 def check_folder(folder: Path) -> None:

@@ -147,6 +147,25 @@ def test_pictures_that_the_trainer_set_apart_are_judged_by(net: Path, faces: Pat
     assert not {row.partition(",")[0] for row in rows} & set(apart)
 
 
+def test_a_damaged_picture_is_left_out_and_told_once(
+    net: Path, faces: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Though the pictures are wanted again, for the crop."""
+    for split in ("train", "validation"):
+        for picture in sorted(faces.glob(f"{split}/*/*.png")):
+            for copy in range(7):
+                link = tmp_path / "data" / picture.relative_to(faces).with_stem(f"{picture.stem}-{copy}")
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(picture)
+    damaged = tmp_path / "data" / "validation" / "sad" / "00-0.png"
+    damaged.unlink()
+    damaged.write_bytes(b"no picture")
+    assert quantize(net, tmp_path / "data", tmp_path) == 0
+    assert read_card(tmp_path / "emotion.json").scores["validation"].n == 16 * 7 - 1
+    left_out = [message for message in caplog.messages if message.startswith("Left out")]
+    assert left_out == [f"Left out: {damaged}: not a picture that can be read"]
+
+
 def test_a_folder_that_cannot_be_written_is_told_before_the_work(
     net: Path, faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
