@@ -157,6 +157,7 @@ class Mosquitto:
         self.host = "127.0.0.1"
         self.port = free_port()
         self._program = require("mosquitto")
+        require("mosquitto_pub")  # Debian packs the clients apart; tests call them by name
         self._config = folder / f"mosquitto-{self.port}.conf"
         # It would give up root, and then cannot read the folder.
         self._config.write_text(f"user root\nlistener {self.port} {self.host}\n{config}\n")

@@ -15,6 +15,7 @@ import pytest
 from edge_fer.broker import HOST, PROTOCOL, EmbeddedBroker, is_broker_listening
 from edge_fer.errors import BrokerError
 from edge_fer.publish.mqtt import connect, try_broker
+from tests.conftest import require
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def subscribe() -> Iterator[Callable[[int, str], "subprocess.Popen[str]"]]:
         def start(port: int, topic: str) -> "subprocess.Popen[str]":
             process = stack.enter_context(
                 subprocess.Popen(
-                    ["mosquitto_sub", "-p", str(port), "-t", topic, "-v"], stdout=subprocess.PIPE, text=True
+                    [require("mosquitto_sub"), "-p", str(port), "-t", topic, "-v"], stdout=subprocess.PIPE, text=True
                 )
             )
             stack.callback(process.kill)

@@ -11,6 +11,7 @@ from edge_fer.errors import BrokerError
 from edge_fer.publish.mqtt import MqttSink, try_broker
 from edge_fer.publish.paho import Tls
 from edge_fer.records import Reading
+from tests.conftest import require
 from tests.publish.conftest import wait_until, warnings_in
 
 pytestmark = pytest.mark.real
@@ -25,7 +26,7 @@ def test_a_password_is_asked_for_and_given(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     passwords = tmp_path / "passwords"
-    subprocess.run(["mosquitto_passwd", "-c", "-b", passwords, "cam", RIGHT], check=True)
+    subprocess.run([require("mosquitto_passwd"), "-c", "-b", passwords, "cam", RIGHT], check=True)
     broker = make_mosquitto(f"allow_anonymous false\npassword_file {passwords}")
     broker.start()
     assert try_broker(host=broker.host, port=broker.port, username="cam", password=RIGHT) == "5"

@@ -1,6 +1,7 @@
 import io
 import os
 import shutil
+import stat
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from edge_fer.service.host import Host, ServiceError, run_program
 from edge_fer.service.install import Step, hidden_files, install_steps, secrets_in_store
 from edge_fer.service.uninstall import instance_steps, uninstall_steps
 from edge_fer.service.units import Unit
-from tests.conftest import require
+from tests.conftest import ROOT, require
 from tests.service.conftest import KITCHEN, ONE, FakeSystem, put, take_away, tree
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root may give files away")
@@ -222,6 +223,8 @@ def test_status_tells_half_an_installation_and_a_wrong_configuration(host: Host)
 
 
 def test_who_is_not_root_sees_no_secret_but_the_rest(host: Host) -> None:
+    if closed := [folder for folder in ROOT.resolve().parents if not folder.stat().st_mode & stat.S_IXOTH]:
+        pytest.skip(f"{closed[0]} is closed to all but its owner, and the checkout lies in it")
     put(host)
     (host.root / "etc/credstore/edge-fer.mqtt_password").write_text("secret\n")
     out = io.StringIO()
