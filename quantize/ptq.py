@@ -24,7 +24,7 @@ from .calibration import balanced_list, fit_temperature
 from .latency import measure_latency
 from .methods import Method, read, to_int8
 from .modelcard import render
-from .splits import Splits, find_splits, without
+from .splits import Splits, find_splits
 from .votes import fit_votes_head
 
 log = logging.getLogger(__name__)
@@ -85,8 +85,8 @@ def quantize(order: Order, today: date) -> Quantized:
 
     model = load_keras(order.model)
     training = read_run(order.model.with_name("run.json"))
-    splits = find_splits(order.data, order.model.parent)
-    train, validation = without(splits.train, order.exclude), splits.validation
+    splits = find_splits(order.data, order.model.parent, order.exclude)
+    train, validation = splits.train, splits.validation
     labels = labels_of(training, train)
     if model.outputs[0].shape[-1] != len(labels):
         raise ModelError(

@@ -25,20 +25,21 @@ class Splits:
     validation: list[LabelledPicture]
 
 
-def find_splits(data: Path, run: Path | None = None) -> Splits:
+def find_splits(data: Path, run: Path | None = None, exclude: Path | None = None) -> Splits:
     """Find the training and the validation pictures, without those few that cannot be read.
 
     Args:
         data: labelled pictures, as `find_labelled` takes them.
         run: the trainer's run folder, which names the validation pictures if the data had none.
+        exclude: a list of training pictures to leave out, as `without` takes it; they need not be readable.
 
     Raises:
         DataError: there are no such pictures, too many cannot be read, or those of the run are not among them.
     """
     listing = run / SET_APART if run is not None else None
     if listing is None or not listing.exists():
-        train, validation = (readable(find_labelled(data, split), data) for split in ("train", "validation"))
-        return Splits(data, train, validation)
+        train, validation = (find_labelled(data, split) for split in ("train", "validation"))
+        return Splits(data, readable(without(train, exclude), data), readable(validation, data))
     names = {_short(line) for line in listing.read_text(encoding="utf-8").splitlines()}
     pictures = find_labelled(data, "train" if has_splits(data) else None)
     validation = [one for one in pictures if one.source in names]
@@ -47,8 +48,8 @@ def find_splits(data: Path, run: Path | None = None) -> Splits:
             f"{data}: only {len(validation)} of the {len(names)} validation pictures that {listing} names are in it: "
             "give the data that the network was trained on"
         )
-    train = readable([one for one in pictures if one.source not in names], data)
-    return Splits(data, train, readable(validation, data))
+    train = without([one for one in pictures if one.source not in names], exclude)
+    return Splits(data, readable(train, data), readable(validation, data))
 
 
 def without(pictures: list[LabelledPicture], exclude: Path | None) -> list[LabelledPicture]:

@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from edge_fer.errors import DataError
@@ -80,3 +82,20 @@ def test_a_damaged_picture_is_left_out_of_either_split(
     splits = find_splits(tmp_path / "set.csv", tmp_path)
     assert (len(splits.train), len(splits.validation)) == (199, 199)
     assert caplog.messages == [f"Left out: set.csv:{line}: 2 pixels make no square picture" for line in (12, 13)]
+
+
+def test_what_is_left_out_by_name_need_not_be_readable(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for split in ("train", "validation"):
+        folder = tmp_path / split / "happy"
+        folder.mkdir(parents=True)
+        for name in "abc":
+            cv2.imwrite(str(folder / f"{name}.png"), np.zeros((4, 4), np.uint8))
+    (tmp_path / "train" / "happy" / "b.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match="1 of 3 pictures cannot be read"):
+        find_splits(tmp_path)
+    listing = tmp_path / "exclude.txt"
+    listing.write_text("train/happy/b.png")
+    splits = find_splits(tmp_path, exclude=listing)
+    assert sources(splits.train) == ["happy/a.png", "happy/c.png"]
+    assert len(splits.validation) == 3
+    assert not caplog.messages
