@@ -36,7 +36,7 @@ NUMBERED: Final = (*LABELS, "contempt")
 """What the numbers in a CSV's column emotion mean: FER2013's seven, and CK+'s eighth."""
 
 MOST_UNREADABLE: Final = 0.01
-"""Share of a list that may be damaged, as the trainer has it; a list with more is another than it is taken for."""
+"""Share of a list that may be damaged: the trainer's default (a test says so; its --help loads nothing heavy)."""
 
 _SYNONYMS: Final = {
     "anger": "angry",

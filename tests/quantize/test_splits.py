@@ -69,7 +69,7 @@ def test_pictures_are_left_out_by_their_training_paths_alone(faces: Path, tmp_pa
 def test_a_damaged_picture_is_left_out_of_either_split(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, *, set_apart: bool
 ) -> None:
-    """As the trainer left it out; of more than one in a hundred the quantizer says so and ends, as it does."""
+    """As the trainer left it out."""
     rows = [f"{i % 3},{i % 256},{'PublicTest' if i % 2 else 'Training'}" for i in range(400)]
     rows[10] = rows[11] = "0,1 2,Training"
     rows[11] = rows[11].replace("Training", "PublicTest")

@@ -223,7 +223,8 @@ def test_status_tells_half_an_installation_and_a_wrong_configuration(host: Host)
 
 
 def test_who_is_not_root_sees_no_secret_but_the_rest(host: Host) -> None:
-    if closed := [folder for folder in ROOT.resolve().parents if not folder.stat().st_mode & stat.S_IXOTH]:
+    closed = [folder for folder in ROOT.resolve().parents if not folder.stat().st_mode & stat.S_IXOTH]
+    if closed and os.environ.get("CI") != "true":
         pytest.skip(f"{closed[0]} is closed to all but its owner, and the checkout lies in it")
     put(host)
     (host.root / "etc/credstore/edge-fer.mqtt_password").write_text("secret\n")

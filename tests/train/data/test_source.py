@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from edge_fer.errors import DataError, DownloadError
+from edge_fer.labelled import MOST_UNREADABLE
 from edge_fer.records import LABELS
 from edge_fer_train.data.source import DataOptions, load
 
@@ -304,3 +305,7 @@ def test_fer2013_from_its_zip(options: DataOptions) -> None:
     data = load(str(archive), options.model_copy(update={"exclude": folder / "exclude_from_training.txt"}), 48)
     assert data.classes == LABELS
     assert (len(data.train), len(data.validation)) == (27985, 3589)
+
+
+def test_as_much_may_be_damaged_as_where_a_network_is_judged() -> None:
+    assert DataOptions().problem_limit == MOST_UNREADABLE
