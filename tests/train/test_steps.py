@@ -33,6 +33,9 @@ def test_what_ships_is_one_plan() -> None:
         ("emotion-wide", "runs/emotion-wide"),
         ("nano-third", "runs/nano-third"),
         ("nano-fourth", "runs/nano-fourth"),
+        ("nano-fifth", "runs/nano-fifth"),
+        ("emotion-shade", "runs/emotion-shade"),
+        ("emotion-hats", "runs/emotion-hats"),
         ("nano", "runs/mine"),
     ]
     assert steps[2].recipe == load_recipe("edge", {})
