@@ -103,6 +103,10 @@ def _fit_crop(words: Sequence[str]) -> int:
     _add_data(parser)
     parser.add_argument("--detector", choices=["edge", "yunet", "haar"], required=True)
     parser.add_argument("--detector-model", metavar="FILE", help="the detector's file, if not the installed one")
+    parser.add_argument(
+        "--run", type=Path, metavar="RUN", help="the trainer's run, which says what it set apart for validation"
+    )
+    _add_exclude(parser)
     args = parser.parse_args(words)
     from edge_fer.config import DetectorConfig  # noqa: PLC0415
     from edge_fer.detect import open_detector  # noqa: PLC0415
@@ -110,9 +114,8 @@ def _fit_crop(words: Sequence[str]) -> int:
     from .fitcrop import fit_crop  # noqa: PLC0415
     from .splits import find_splits  # noqa: PLC0415
 
-    fit_crop(
-        args.model, find_splits(args.data), open_detector(DetectorConfig(kind=args.detector, model=args.detector_model))
-    )
+    splits = find_splits(args.data, args.run, args.exclude)
+    fit_crop(args.model, splits, open_detector(DetectorConfig(kind=args.detector, model=args.detector_model)))
     return 0
 
 
@@ -170,7 +173,7 @@ def _card(words: Sequence[str]) -> int:
     )
     parser.add_argument("--votes", type=Path, metavar="FILE", help="FER+ votes (CSV): fit a map to its eight emotions")
     parser.add_argument("--data", type=Path, metavar="FILE", help="the training pictures for that")
-    parser.add_argument("--exclude", type=Path, metavar="FILE", help="those of them to leave out, one path a line")
+    _add_exclude(parser)
     args = parser.parse_args(words)
     if bool(args.votes) != bool(args.data):
         parser.error("--votes and --data belong together")
@@ -298,7 +301,7 @@ def _add_model_and_data(parser: argparse.ArgumentParser) -> None:
         "the former loses more than 0.3 percentage points on the validation split (%(default)s)",
     )
     parser.add_argument("--epochs", type=arguments.count, default=3, metavar="N", help="of fine-tuning (%(default)s)")
-    parser.add_argument("--exclude", type=Path, metavar="FILE", help="training pictures to leave out, one path a line")
+    _add_exclude(parser)
     parser.add_argument(
         "--votes", type=Path, metavar="FILE", help="FER+ votes (CSV): fit a map to its eight emotions, for comparisons"
     )
@@ -310,6 +313,10 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, required=True, help="folder or zip of <split>/<label>/*.jpg, or CSV with the column Usage"
     )
+
+
+def _add_exclude(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--exclude", type=Path, metavar="FILE", help="training pictures to leave out, one path a line")
 
 
 def _order(args: argparse.Namespace) -> "Order":

@@ -34,8 +34,11 @@ def find_splits(data: Path, run: Path | None = None, exclude: Path | None = None
         exclude: a list of training pictures to leave out, as `without` takes it; they need not be readable.
 
     Raises:
-        DataError: there are no such pictures, too many cannot be read, or those of the run are not among them.
+        DataError: there are no such pictures or no such run, too many cannot be read, or those of the run are not
+            among them.
     """
+    if run is not None and not run.is_dir():
+        raise DataError(f"{run}: there is no such folder")
     listing = run / SET_APART if run is not None else None
     if listing is None or not listing.exists():
         train, validation = (find_labelled(data, split) for split in ("train", "validation"))

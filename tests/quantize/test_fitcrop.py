@@ -128,6 +128,27 @@ def test_the_command_says_what_is_wrong_in_one_sentence(
     assert capsys.readouterr().err == (f"edge-fer-quantize: {seven}: haar found only 0 faces in 28 training pictures\n")
 
 
+def test_a_later_detector_sees_the_pictures_that_the_network_was_made_with(
+    model: Path, seven: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of folders of emotions alone: neither what the trainer's run set apart, nor what was left out."""
+    run = model.parent
+    (run / "validation.txt").write_text("\n".join(f"{label}/0.png" for label in LABELS))
+    data, exclude = seven / "train", run / "exclude.txt"
+    for label in LABELS:
+        shutil.copy(data / label / "1.png", data / label / "2.png")
+    exclude.write_text("train/happy/1.png\n")
+    words = ["fit-crop", str(model), "--data", str(data), "--detector", "haar", "--run", str(run)]
+    assert main([*words, "--exclude", str(exclude)]) == 1
+    assert capsys.readouterr().err == (f"edge-fer-quantize: {data}: haar found only 0 faces in 26 training pictures\n")
+
+
+def test_a_run_that_is_not_there(model: Path, seven: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["fit-crop", str(model), "--data", str(seven), "--detector", "haar", "--run", str(seven / "none")]
+    assert main(words) == 1
+    assert capsys.readouterr().err == f"edge-fer-quantize: {seven / 'none'}: there is no such folder\n"
+
+
 @pytest.mark.data
 def test_the_shipped_margin_is_what_the_detector_needs(data: Path) -> None:
     card, _ = load_model_files(find_model("emotion"))
