@@ -91,9 +91,8 @@ def train(
             log.info("stage %d: %d epochs at %g", state["stage"] + 1, stage.epochs, stage.learning_rate)
         if not state["stopped"] and state["epoch"] < stage.epochs:
             judge = Judge(
-                shipped, shipped_training, dataset=dataset, monitor=recipe.monitor, run=run,
-                averaged=bool(recipe.ema), start_weights=start_weights, start_share=recipe.start_weight,
-                seed=recipe.seed, writes=share.writes,
+                shipped, shipped_training, recipe=recipe, dataset=dataset, run=run, start_weights=start_weights,
+                writes=share.writes,
             )  # fmt: skip
             watching = watchers(recipe)
             checkpoint = Checkpoint(run, state, judge, watching, writes=share.writes)

@@ -14,6 +14,7 @@ from edge_fer.tflite import softmax
 from .augment import plain
 from .data.dataset import Dataset, Images
 from .distribute import alone
+from .recipe import Recipe
 from .torch_kernels import on_fast_kernels
 
 
@@ -72,13 +73,12 @@ class Judge(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
     Args:
         shipped: float32 copy of the network in training.
         shipped_training: its training model, variable for variable like the one in training.
+        recipe: whether weights are averaged (`ema`), how much of those of the start is in what ships (`start_weight`),
+            which of the logs decides what is best (`monitor`; `none`: it is the newest), and the seed that chooses the
+            pictures for recalibration.
         dataset: judged on `validation`, recalibrated on `train`.
-        monitor: which of the logs decides what is best; `none`: it is the newest.
         run: the best is saved there as `model.keras`, the newest as `last.keras`.
-        averaged: whether the optimizer averages weights.
         start_weights: those of `shipped` when training began.
-        start_share: how much of them is in what ships, 0 to 1.
-        seed: chooses the pictures for recalibration.
         writes: whether this process saves.
     """
 
@@ -87,13 +87,10 @@ class Judge(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
         shipped: keras.Model,
         shipped_training: keras.Model,
         *,
+        recipe: Recipe,
         dataset: Dataset,
-        monitor: str,
         run: Path,
-        averaged: bool,
         start_weights: list[NDArray[np.float32]],
-        start_share: float,
-        seed: int,
         writes: bool = True,
     ) -> None:
         super().__init__()
@@ -101,9 +98,8 @@ class Judge(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
         self.best_weights: list[NDArray[np.float32]] = []
         self._shipped, self._copy = shipped, shipped_training
         self._fast = on_fast_kernels(shipped)
-        self._dataset, self._monitor, self._run = dataset, monitor, run
-        self._averaged, self._seed, self._writes = averaged, seed, writes
-        self._start_weights, self._start_share = start_weights, np.float32(start_share)
+        self._recipe, self._dataset, self._run, self._writes = recipe, dataset, run, writes
+        self._start_weights = start_weights
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:  # noqa: ARG002  Keras' signature
         """Judge, and save what is best and newest."""
@@ -114,7 +110,7 @@ class Judge(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
         logs |= {"val_accuracy": scores.accuracy, "val_macro_f1": scores.macro_f1, "val_loss": scores.nll}
         logs["learning_rate"] = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
         newer = 1.0 + (self.best or 0.0)  # each epoch improves on the one before
-        value = {**logs, "val_loss": -logs["val_loss"], "none": newer}[self._monitor]
+        value = {**logs, "val_loss": -logs["val_loss"], "none": newer}[self._recipe.monitor]
         if self.best is None or value > self.best:
             self.best, self.best_weights = value, self._shipped.get_weights()
             if self._writes:
@@ -124,18 +120,19 @@ class Judge(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
 
     def _take_weights(self) -> None:
         raw = [ops.convert_to_numpy(v) for v in self.model.variables]
-        if self._averaged:
+        if self._recipe.ema:
             self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
         current = [ops.convert_to_numpy(v) for v in self.model.variables]
-        if self._averaged:
+        if self._recipe.ema:
             for variable, value in zip(self.model.variables, raw, strict=True):
                 variable.assign(value)
         with alone():
             for variable, value in zip(self._copy.variables, current, strict=True):
                 variable.assign(value)
+            share = np.float32(self._recipe.start_weight)
             pairs = zip(self._shipped.get_weights(), self._start_weights, strict=True)
-            self._fast.set_weights([now + self._start_share * (start - now) for now, start in pairs])
-            recalibrate(self._fast, self._dataset.train.images, self._seed)
+            self._fast.set_weights([now + share * (start - now) for now, start in pairs])
+            recalibrate(self._fast, self._dataset.train.images, self._recipe.seed)
             self._shipped.set_weights(self._fast.get_weights())
 
 
