@@ -75,14 +75,13 @@ def has_splits(source: Path) -> bool:
     """Whether a folder, zip archive or CSV file says which split a picture belongs to.
 
     Raises:
-        DataError: the source cannot be read.
+        DataError: there is no such source, or it cannot be read.
     """
-    if source.is_dir():
-        return bool(_split_folders(source))
-    if source.suffix.lower() == ".csv":
-        with _rows(source) as rows:
-            return "usage" in {name.strip().lower() for name in rows.fieldnames or ()}
-    return zipfile.is_zipfile(source) and bool(_split_folders(zipfile.Path(source)))
+    root = _root(source)
+    if root is not None:
+        return bool(_split_folders(root))
+    with _rows(source) as rows:
+        return "usage" in {name.strip().lower() for name in rows.fieldnames or ()}
 
 
 def find_labelled(source: Path, split: str | None = None) -> list[LabelledPicture]:
@@ -96,15 +95,8 @@ def find_labelled(source: Path, split: str | None = None) -> list[LabelledPictur
     Raises:
         DataError: there is no such source or split, or nothing labelled in it.
     """
-    if not source.exists():
-        raise DataError(f"{source}: there is no such folder or file")
-    if source.is_dir():
-        return _in_folders(source, source, split)
-    if source.suffix.lower() == ".csv":
-        return list(_in_csv(source, split))
-    if zipfile.is_zipfile(source):
-        return _in_folders(zipfile.Path(source), source, split)
-    raise DataError(f"{source}: neither a folder, nor a zip archive, nor a CSV file")
+    root = _root(source)
+    return list(_in_csv(source, split)) if root is None else _in_folders(root, source, split)
 
 
 def readable(pictures: Sequence[LabelledPicture], source: Path) -> list[LabelledPicture]:
@@ -133,6 +125,19 @@ def readable(pictures: Sequence[LabelledPicture], source: Path) -> list[Labelled
     for problem in problems:
         _log.warning("Left out: %s", problem)
     return kept
+
+
+def _root(source: Path) -> _Folder | None:
+    """The folder of a data set, in an archive or not; None for a CSV file."""
+    if not source.exists():
+        raise DataError(f"{source}: there is no such folder or file")
+    if source.is_dir():
+        return source
+    if source.suffix.lower() == ".csv":
+        return None
+    if zipfile.is_zipfile(source):
+        return zipfile.Path(source)
+    raise DataError(f"{source}: neither a folder, nor a zip archive, nor a CSV file")
 
 
 def _in_folders(root: _Folder, shown: Path, split: str | None) -> list[LabelledPicture]:

@@ -100,7 +100,7 @@ def _fit_crop(words: Sequence[str]) -> int:
         description="Fit how a detector's boxes become crops framed like the training pictures, into a model's card.",
     )
     parser.add_argument("model", type=Path, help="the quantized network, NAME.tflite, with its card beside it")
-    _add_data(parser)
+    _add_data(parser, with_run=True)
     parser.add_argument("--detector", choices=["edge", "yunet", "haar"], required=True)
     parser.add_argument("--detector-model", metavar="FILE", help="the detector's file, if not the installed one")
     parser.add_argument(
@@ -281,7 +281,7 @@ def _fit_installed_detectors(model: Path, splits: "Splits") -> None:
 
 def _add_model_and_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, help="the trained model, RUN/model.keras or .h5")
-    _add_data(parser)
+    _add_data(parser, with_run=True)
     parser.add_argument("--name", type=_name, default="emotion", help="the model's name (%(default)s)")
     parser.add_argument(
         "--seed", type=arguments.natural, default=0, help="of the choice of calibration pictures (%(default)s)"
@@ -309,9 +309,14 @@ def _add_model_and_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--allow-float", action="store_true", help="accept operators that fall out of the int8 block")
 
 
-def _add_data(parser: argparse.ArgumentParser) -> None:
+def _add_data(parser: argparse.ArgumentParser, with_run: bool = False) -> None:
+    """Where a run is at hand, which says what it set apart, the data may be without splits."""
+    also = "; without splits where the run's validation.txt names what was set apart" if with_run else ""
     parser.add_argument(
-        "--data", type=Path, required=True, help="folder or zip of <split>/<label>/*.jpg, or CSV with the column Usage"
+        "--data",
+        type=Path,
+        required=True,
+        help=f"folder or zip of <split>/<label>/*.jpg, or CSV with the column Usage{also}",
     )
 
 

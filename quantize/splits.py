@@ -41,6 +41,12 @@ def find_splits(data: Path, run: Path | None = None, exclude: Path | None = None
         raise DataError(f"{run}: there is no such folder")
     listing = run / SET_APART if run is not None else None
     if listing is None or not listing.exists():
+        if not has_splits(data):
+            raise DataError(
+                f"{data}: it has no splits: name with --run the trainer's run, which set pictures apart"
+                if listing is None
+                else f"{data}: it has no splits, and {listing} is not there to say what was set apart"
+            )
         train, validation = (find_labelled(data, split) for split in ("train", "validation"))
         return Splits(data, readable(without(train, exclude), data), readable(validation, data))
     names = {_short(line) for line in listing.read_text(encoding="utf-8").splitlines()}

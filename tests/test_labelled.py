@@ -168,6 +168,8 @@ def test_whether_a_source_has_splits(tmp_path: Path, picture: Callable[[str, int
     assert (has_splits(tmp_path / "plain"), has_splits(tmp_path / "parted")) == (False, True)
     assert not has_splits(csv_file(tmp_path, "emotion,pixels\n"))
     assert has_splits(csv_file(tmp_path, "emotion,pixels, Usage\n"))
+    with pytest.raises(DataError, match="absent: there is no such folder or file"):
+        has_splits(tmp_path / "absent")
 
 
 @pytest.mark.parametrize("damaged", [1, 2, 3])

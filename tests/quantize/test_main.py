@@ -129,8 +129,15 @@ def test_a_float_operator_is_refused_unless_it_is_allowed(
 def test_data_without_a_validation_split(
     net: Path, faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert quantize(net, faces / "train", tmp_path) == 1
-    assert "it has no folder for the split train: expected train/<label>/*.jpg" in capsys.readouterr().err
+    folders = faces / "train"
+    assert quantize(net, folders, tmp_path) == 1
+    assert capsys.readouterr().err.endswith(
+        f"{folders}: it has no splits, and {net.with_name('validation.txt')} is not there to say what was set apart\n"
+    )
+    assert main(["fit-crop", "emotion.tflite", "--data", str(folders), "--detector", "haar"]) == 1
+    assert capsys.readouterr().err.endswith(
+        f"{folders}: it has no splits: name with --run the trainer's run, which set pictures apart\n"
+    )
 
 
 def test_pictures_that_the_trainer_set_apart_are_judged_by(net: Path, faces: Path, tmp_path: Path) -> None:
