@@ -25,6 +25,7 @@ from edge_fer.tflite import runtime_version
 
 from .audit import find_obstacles, list_operators
 from .detectorcard import write_detector_card
+from .progress import track
 from .ptq import git_revision, read_run, refuse_obstacles
 
 log = logging.getLogger(__name__)
@@ -231,7 +232,8 @@ def _calibrated(
             shift = _logit(THRESHOLD) - _logit(raw) - 0.02
             return _shifted(card, tuple(one + shift for one in shifts))
 
-        candidates = [calibrated((0.0, *shifts)) for shifts in product(_SHIFTS, repeat=len(STRIDES_PX) - 1)]
+        tried = list(product(_SHIFTS, repeat=len(STRIDES_PX) - 1))
+        candidates = [calibrated((0.0, *shifts)) for shifts in track(tried, "thresholds")]
         found = [sum(tally.recall for tally in tallies(one, THRESHOLD).values()) for one in candidates]
         best = candidates[int(np.argmax(found))]
         measured = {f"held_out_{search_px}": _figures(tally) for search_px, tally in tallies(best, THRESHOLD).items()}

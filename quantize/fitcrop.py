@@ -26,6 +26,7 @@ from edge_fer.records import Box, Face, Frame, GrayImage
 from edge_fer.tflite import Network
 
 from .calibration import balanced_list
+from .progress import track
 from .ptq import write_card
 from .scenes import find, surround
 from .splits import Splits
@@ -67,7 +68,11 @@ def fit_crop(model: Path, splits: Splits, detector: Detector, *, per_class: int 
     """
     card, content = load_model_files(model)
     train = balanced_list(splits.train, card.labels, per_class, seed)
-    pasted = [paste(picture.read(), side, detector) for side in SIDES_PX for picture in train]
+    pasted = [
+        paste(picture.read(), side, detector)
+        for side in SIDES_PX
+        for picture in track(train, f"{detector.name}: boxes at {side} px")
+    ]
     found = [one for one in pasted if one.found is not None]
     if len(found) < len(pasted) / 4:
         raise DataError(
@@ -144,7 +149,8 @@ def try_margins(
     whole: list[bool] = []
     cropped: list[list[list[bool]]] = []
     truth: NDArray[np.int64] = label_indices(pictures, card.labels)
-    for picture, label in zip(pictures, truth.tolist(), strict=True):
+    tried = track(list(zip(pictures, truth.tolist(), strict=True)), f"{detector.name}: margins")
+    for picture, label in tried:
         pixels = picture.read()
         pasted = paste(pixels, SIDES_PX[-1], detector)
         if pasted.found is not None:

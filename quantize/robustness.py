@@ -28,6 +28,7 @@ from edge_fer.preprocess import CropMargin
 from edge_fer.records import Frame, Track
 from edge_fer.tflite import Network
 
+from .progress import track
 from .scenes import (
     CONDITIONS,
     FRAME,
@@ -144,7 +145,7 @@ def measure(
     found, right = np.zeros(shape, bool), np.zeros((len(candidates), *shape), bool)
     classifiers = [_classifier(one, detector.name) for one in candidates]
     truths = [label_indices(pictures, one.card.labels) for one in candidates]
-    for number, picture in enumerate(pictures):
+    for number, picture in enumerate(track(pictures, "pictures in scenes")):
         pixels = picture.read()
         first = np.random.default_rng([seed, number])
         scene, sign = backgrounds.read(int(first.integers(len(backgrounds.names)))), first.choice([-1, 1])
