@@ -145,9 +145,12 @@ def _detector(words: Sequence[str]) -> int:
 def _detector_card(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="edge-fer-quantize detector-card",
-        description="Note what was measured of a detector elsewhere, and write its card and MODEL_CARD.md anew.",
+        description="Note what was measured of a detector, and write its card and MODEL_CARD.md anew.",
     )
     parser.add_argument("model", type=Path, help="the quantized detector, NAME.tflite, with its card beside it")
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="scenes.zip, scenes.csv and faces.csv: search the held-out scenes anew"
+    )
     parser.add_argument("--comparison", type=Path, metavar="FILE", help="what tests/bench/detectors.py --json wrote")
     parser.add_argument(
         "--instructions", type=Path, metavar="FILE", help="what tests/pi/table.py --parts detector --json wrote"
@@ -158,6 +161,10 @@ def _detector_card(words: Sequence[str]) -> int:
     from .detectorcard import note, write_detector_card  # noqa: PLC0415
 
     card, _ = load_edge_files(args.model)
+    if args.data:
+        from .detector import measure_held_out  # noqa: PLC0415
+
+        card = card.model_copy(update={"measured": measure_held_out(args.model, args.data)})
     write_detector_card(note(card, args.comparison, args.instructions), args.model.parent)
     return 0
 

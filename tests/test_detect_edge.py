@@ -16,6 +16,7 @@ from edge_fer.detect.edge import Edge, shipped_file
 from edge_fer.detect.edge_card import EdgeCard, load_edge_files
 from edge_fer.detect.grid import STRIDES_PX, VALUES, cell_centres
 from edge_fer.detect.judge import Known, judge
+from edge_fer.detect.scenes import load_scenes
 from edge_fer.detect.yunet import YuNet
 from edge_fer.errors import DetectorError
 from edge_fer.follow import region_around
@@ -87,6 +88,9 @@ def test_cells_that_see_the_same_face_are_one_and_agree_on_its_place() -> None:
     middle = 63.5 + 4 * (1 / (1 + np.exp(-2))) / (1 / (1 + np.exp(-3)) + 1 / (1 + np.exp(-2)))
     _, rows = Decoder(128, 160, OFFSETS, FACTORS).decode(maps, 0.75)
     assert rows[0, 0] + rows[0, 2] / 2 == pytest.approx(middle, rel=1e-5)
+    maps[1][0, 2, 4, 0] = 22  # 0.75, of the surest's 0.95 less than 0.8
+    _, rows = Decoder(128, 160, OFFSETS, FACTORS).decode(maps, 0.75)
+    assert rows[0, 0] + rows[0, 2] / 2 == pytest.approx(63.5, rel=1e-5)
 
 
 @pytest.mark.parametrize("surest", [(60, 40), (40, 60)])
@@ -192,6 +196,19 @@ def test_it_finds_the_face_that_yunet_finds(data: Path, search_px: int) -> None:
 
 
 @pytest.mark.data
+def test_a_face_that_is_doubtful_in_the_whole_is_found_from_near_by(data: Path) -> None:
+    """A man who looks up and aside: 0.69 in the search, 0.87 cut out of the frame."""
+    name = "darkpool_trim/01218.jpg"
+    [scene] = [one for one in load_scenes(data / "faces", held_out=True) if one.name == name]
+    edge, frame = Edge(search_px=320), Frame(scene.pixels, 0.0, 0)
+    [found] = edge.detect(frame)
+    assert found.score == pytest.approx(0.872, abs=0.01)
+    assert found.box.iou(Box(*scene.boxes[0].tolist())) > 0.8
+    edge.min_score = 0.9
+    assert edge.detect(frame) == []
+
+
+@pytest.mark.data
 def test_the_same_face_is_found_wherever_it_lies(data: Path) -> None:
     pixels = np.asarray(cv2.imread(str(data / "photos" / "neutral.jpeg"), cv2.IMREAD_GRAYSCALE), np.uint8)
     scale = 160 / max(pixels.shape)
@@ -230,4 +247,4 @@ def test_a_near_face_is_one_face(tmp_path: Path) -> None:
         counts.append(len(faces))
         heights.append(faces[0].box.h)
     assert counts == [1] * 32
-    assert np.median(heights) == pytest.approx(355, abs=15)
+    assert np.median(heights) == pytest.approx(371, abs=10)  # what YuNet says of it

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from edge_fer.detect.decode import Decoder
+from edge_fer.detect.doubt import settle
 from edge_fer.detect.edge_card import EdgeCard, load_edge_files
 from edge_fer.detect.grid import SIDE_STEP_PX
 from edge_fer.detect.scaling import Cutter, Shrinker
@@ -27,7 +28,8 @@ and false ones gather at the limit."""
 REGION_PX: Final = 96
 """Side of the picture in which a known face is found again; half of it is the face."""
 WEAK: Final = 2 / 3
-"""Of the score asked for; what is less sure than that is no face even where one is known to have been."""
+"""Of the score asked for; what is less sure than that is no face even where one is known to have been, and not worth a
+second look where none is."""
 
 
 class Edge:
@@ -35,7 +37,7 @@ class Edge:
 
     Args:
         model: the `.tflite` file, its card beside it; None for the shipped one.
-        min_score: faces that are less sure are left out.
+        min_score: faces that are less sure, from near by as well, are left out.
         search_px: length of the longer side at which frames are searched.
         threads: CPU threads of the network.
 
@@ -60,11 +62,15 @@ class Edge:
         gray, factor = self._shrinker.shrink(frame.pixels)
         if not self._whole.fits(gray.shape[1], gray.shape[0]):
             self._whole = self._open(gray.shape[1], gray.shape[0])
-        return self._whole.search(gray, (0, 0), factor, self.min_score)
+        found = self._whole.search(gray, (0, 0), factor, WEAK * self.min_score)
+        return settle(found, self.min_score, lambda region: self._near(frame, region, self.min_score))
 
     def detect_in(self, frame: Frame, region: Box) -> list[Face]:
         """The faces in a square of a frame, in pixels of the frame, the surest first."""
-        return self._part.search(*self._cutter.cut(frame.pixels, region), WEAK * self.min_score)
+        return self._near(frame, region, WEAK * self.min_score)
+
+    def _near(self, frame: Frame, region: Box, min_score: float) -> list[Face]:
+        return self._part.search(*self._cutter.cut(frame.pixels, region), min_score)
 
     def _open(self, width: int, height: int) -> "_Searcher":
         try:

@@ -78,6 +78,17 @@ def test_it_says_of_held_out_scenes_how_many_faces_of_which_size_were_found() ->
     )
 
 
+@pytest.mark.data
+def test_the_held_out_scenes_are_searched_anew(folder: Path, data: Path) -> None:
+    """With what ships, that is what the card says already."""
+    before, _ = load_edge_files(folder / "edge.tflite")
+    (folder / "edge.json").write_text(before.model_copy(update={"measured": {}}).to_json())
+    assert main(["detector-card", str(folder / "edge.tflite"), "--data", str(data / "faces")]) == 0
+    card, _ = load_edge_files(folder / "edge.tflite")
+    assert card == before
+    assert card.measured["held_out_320"]["frames"] == 814
+
+
 def test_a_card_with_next_to_nothing_has_a_text() -> None:
     card, _ = load_edge_files(shipped_file())
     bare = EdgeCard(name="bare", sha256="0" * 64, size_bytes=1, offsets=card.offsets, factors=card.factors)
