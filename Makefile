@@ -30,7 +30,7 @@ DEB_ARM64 = build/deb-arm64/$(RELEASE)
 run: $(VENV)/.for-run
 	$(BIN)/edge-fer demo
 
-# A file's tests stay together, as they share what they set up; each process holds TensorFlow (1.5 GB), hence the limit.
+# A file's tests stay together, as they share what they set up; each process holds TensorFlow (1.2 GB), hence the limit.
 test: $(VENV)/.for-test
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
