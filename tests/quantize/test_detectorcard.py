@@ -85,8 +85,11 @@ def test_the_held_out_scenes_are_searched_anew(folder: Path, data: Path) -> None
     (folder / "edge.json").write_text(before.model_copy(update={"measured": {}}).to_json())
     assert main(["detector-card", str(folder / "edge.tflite"), "--data", str(data / "faces")]) == 0
     card, _ = load_edge_files(folder / "edge.tflite")
-    assert card == before
     assert card.measured["held_out_320"]["frames"] == 814
+    for searched, figures in card.measured.items():
+        expected = before.measured[searched]
+        assert figures == expected | {"mean_iou": pytest.approx(expected["mean_iou"], abs=2e-4)}  # floats, by processor
+    assert card.model_copy(update={"measured": before.measured}) == before
 
 
 def test_a_card_with_next_to_nothing_has_a_text() -> None:
